@@ -1,0 +1,199 @@
+"""The facts a batch of the engine commits, in the order in which they happened.
+
+A fact is what the store writes down; the store turns each into one guarded
+statement. `RunMoved` carries the run before and after: the write is refused
+(`StaleWrite`) if the row is not where `before` says it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jobrun.domain.instants import Instant
+from jobrun.domain.run import AttemptEnd, Fence, ProcessIdentity, Run
+
+
+class StaleWrite(Exception):
+    """A write about an attempt or a state that is no longer the current one. A bug, never retried."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunCreated:
+    """A new row: a decided slot (run or skipped), a manual start, a submitted command."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class RunMoved:
+    """One transition of the state machine."""
+
+    before: Run
+    after: Run
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOpened:
+    """Intent: the attempt is about to be started. Durable before the process exists."""
+
+    fence: Fence
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """Fact: its process exists."""
+
+    fence: Fence
+    process: ProcessIdentity
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptClosed:
+    """Fact: it ended."""
+
+    fence: Fence
+    end: AttemptEnd
+
+
+@dataclass(frozen=True, slots=True)
+class OutputKept:
+    """What an attempt printed on one stream (`out`: stdout, or both when merged; `err`).
+
+    Small outputs are kept in the row (`body`); for larger ones `body` is None
+    and `path`, relative to the state directory, names the file. `size` counts
+    the bytes printed, `dropped` those cut from the middle by `log_max`.
+    """
+
+    fence: Fence
+    stream: str
+    size: int
+    dropped: int = 0
+    body: bytes | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsDecided:
+    """Every slot of this schedule up to and including `until` has its row."""
+
+    job: str
+    schedule: str
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSeen:
+    """A schedule is in the plan: its anchor and where deciding starts or goes on.
+
+    `next_at` is the next slot as known now, so that readers need no calendar.
+    """
+
+    job: str
+    schedule: str
+    anchor: Instant
+    decided_until: Instant
+    next_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleNext:
+    """The next slot of a schedule, for readers."""
+
+    job: str
+    schedule: str
+    next_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleGone:
+    """A schedule left the plan; should it come back, deciding starts anew."""
+
+    job: str
+    schedule: str
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionSeen:
+    """A version of a job's definition. `body` is JSON from `definition.encode`."""
+
+    id: int
+    job: str
+    digest: str
+    body: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class JobListed:
+    """A job is in the plan, under this version of its definition."""
+
+    job: str
+    definition_id: int
+    source: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobUnlisted:
+    """A job left the plan; its history stays."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueListed:
+    """The queues of the plan, for readers; None is no limit."""
+
+    name: str
+    concurrency: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """A job (`kind` "job") or a queue ("queue") is paused: state, not definition."""
+
+    kind: str
+    name: str
+    at: Instant
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The pause is over."""
+
+    kind: str
+    name: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class HostEvent:
+    """Something that happened to the host or the daemon: started, stopped, reloaded, clock_stepped …"""
+
+    at: Instant
+    kind: str
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+Fact = (
+    RunCreated
+    | RunMoved
+    | AttemptOpened
+    | AttemptStarted
+    | AttemptClosed
+    | OutputKept
+    | SlotsDecided
+    | ScheduleSeen
+    | ScheduleNext
+    | ScheduleGone
+    | DefinitionSeen
+    | JobListed
+    | JobUnlisted
+    | QueueListed
+    | Paused
+    | Resumed
+    | HostEvent
+)

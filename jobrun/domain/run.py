@@ -1,0 +1,254 @@
+"""A run and where it stands.
+
+A status is a frozen variant that carries exactly its own fields, so a queued
+run cannot have an exit code and a finished one cannot have a timer. Which
+status may follow which is written in `lifecycle.py`, and nowhere else.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from jobrun.domain.instants import Duration, Instant
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+    LOST = "lost"
+
+
+class Cause(StrEnum):
+    """Why, refined."""
+
+    EXIT_CODE = "exit_code"
+    SIGNAL = "signal"
+    OOM = "oom"
+    CPU_TIME = "cpu_time"
+    SPAWN = "spawn"
+    TIMEOUT = "timeout"
+    SOFT_TIMEOUT = "soft_timeout"
+    OVERLAP = "overlap"
+    MISSED = "missed"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+    DEADLINE = "deadline"
+    USER = "user"
+    SHUTDOWN = "shutdown"
+    SUPERSEDED = "superseded"
+    REMOVED = "removed"
+    HOST_CRASH = "host_crash"
+    DAEMON_CRASH = "daemon_crash"
+
+
+class Trigger(StrEnum):
+    """What brought a run about."""
+
+    SCHEDULE = "schedule"
+    CATCH_UP = "catch_up"
+    MANUAL = "manual"
+    SUBMIT = "submit"
+    RETRY = "retry"
+
+
+class DelayReason(StrEnum):
+    """What a delayed run waits for."""
+
+    SPREAD = "spread"
+    RETRY = "retry"
+    REQUESTED = "requested"
+    CATCH_UP = "catch_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One intended moment of one schedule, unique for ever.
+
+    `clock_pass` is 0 unless the host's clock was set back over this moment and
+    the slot came due a second time. A long missed stretch is one slot record:
+    `scheduled_at` the first, `last` the last, `count` how many.
+    """
+
+    schedule: str
+    scheduled_at: Instant
+    clock_pass: int = 0
+    last: Instant | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """(run, attempt): carried by every write about an attempt; a stale one is refused."""
+
+    run_id: int
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.run_id}.{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process that cannot be mistaken for another one.
+
+    `start_ticks` is field 22 of /proc/PID/stat (clock ticks since boot) and
+    `boot_id` the kernel's; a pid alone is reused (TRAPS, Processes).
+    """
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """Waits for a moment: a spread start, a retry, a start the user asked for later."""
+
+    until: Instant
+    reason: DelayReason
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Waits for a place in its queue, or for its job's earlier run."""
+
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """The intent to start an attempt is durable; the process may or may not exist yet."""
+
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process tree is at work. `soft_sent_at` is set once the soft limit's signal was sent."""
+
+    process: ProcessIdentity
+    started_at: Instant
+    soft_sent_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """TERM has been sent for `cause`; `killed_at` is set once KILL followed."""
+
+    process: ProcessIdentity
+    started_at: Instant
+    since: Instant
+    cause: Cause
+    killed_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Ended. `detail` is one sentence with the facts of that moment, for people and for `why`."""
+
+    outcome: Outcome
+    cause: Cause | None
+    ended_at: Instant
+    detail: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+
+
+Status = Delayed | Queued | Starting | Running | Stopping | Done
+
+STATE_NAMES: dict[type[Status], str] = {
+    Delayed: "delayed",
+    Queued: "queued",
+    Starting: "starting",
+    Running: "running",
+    Stopping: "stopping",
+    Done: "done",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The record of one slot, of one manual start, or of one submitted command.
+
+    `attempt` is the number of the current or last attempt (0 before the
+    first). `charged` counts the tries that used up an attempt: one interrupted
+    by our own shutdown is given back, one lost to the host is counted in
+    `lost` instead. `priority`: lower starts first.
+    """
+
+    id: int
+    job: str
+    queue: str
+    definition_id: int
+    trigger: Trigger
+    status: Status
+    created_at: Instant
+    slot: Slot | None = None
+    attempt: int = 0
+    charged: int = 0
+    lost: int = 0
+    max_attempts: int = 1
+    priority: int = 0
+    retry_of: int | None = None
+    requested_by: str = ""
+
+    @property
+    def fence(self) -> Fence:
+        """The fence of the current attempt."""
+        return Fence(self.id, self.attempt)
+
+    @property
+    def state(self) -> str:
+        """The name of the status, as stored and printed."""
+        return STATE_NAMES[type(self.status)]
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the run is unfinished."""
+        return not isinstance(self.status, Done)
+
+    @property
+    def has_process(self) -> bool:
+        """Whether an attempt of this run holds, or is about to hold, a place in its queue."""
+        return isinstance(self.status, Starting | Running | Stopping)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a process tree ended, as far as it can be known.
+
+    `exit_code` and `signal` are of the command, not of the surrounding sh:
+    a status above 128 is read as death by signal, as every shell does, and
+    then `exit_code` is None. Both None: nothing is known (no status file).
+    Times are microseconds of CPU, `max_rss` is bytes, `left_behind` the
+    number of processes found alive after the leader and ended by us.
+    """
+
+    ended_at: Instant
+    exit_code: int | None = None
+    signal: int | None = None
+    user_time: Duration | None = None
+    system_time: Duration | None = None
+    max_rss: int | None = None
+    left_behind: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnd:
+    """The closing facts of an attempt, as its history row keeps them."""
+
+    ended_at: Instant
+    outcome: Outcome
+    cause: Cause | None
+    detail: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    user_time: Duration | None = None
+    system_time: Duration | None = None
+    max_rss: int | None = None
+    left_behind: int = 0
+    killed: bool = False

@@ -1,0 +1,125 @@
+-- The readable truth about the store. Migrations lead here; a test proves both equal.
+-- Instants are microseconds since 1970-01-01T00:00:00Z, spans are microseconds, sizes are bytes.
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,          -- store_id, created_at
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Every version of every job's definition that a run was ever decided under.
+CREATE TABLE definitions (
+    id      INTEGER PRIMARY KEY,
+    job     TEXT NOT NULL,
+    digest  TEXT NOT NULL,           -- of body
+    body    TEXT NOT NULL,           -- JSON
+    seen_at INTEGER NOT NULL,
+    UNIQUE (job, digest)
+);
+
+-- The plan as the daemon last read it, so that readers need neither files nor calendar.
+CREATE TABLE jobs (
+    name          TEXT PRIMARY KEY,
+    definition_id INTEGER NOT NULL REFERENCES definitions (id),
+    source        TEXT NOT NULL,     -- file:line
+    enabled       INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE queues (
+    name        TEXT PRIMARY KEY,
+    concurrency INTEGER              -- NULL: no limit
+) WITHOUT ROWID;
+
+CREATE TABLE schedules (
+    job           TEXT NOT NULL,
+    schedule      TEXT NOT NULL,     -- the schedule's key within its job
+    anchor        INTEGER NOT NULL,  -- interval slots are anchor + n * period
+    decided_until INTEGER NOT NULL,  -- every slot up to here has its row
+    next_at       INTEGER,
+    PRIMARY KEY (job, schedule)
+) WITHOUT ROWID;
+
+CREATE TABLE pauses (
+    kind   TEXT NOT NULL,            -- job | queue
+    name   TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    by     TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+
+CREATE TABLE runs (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    job           TEXT NOT NULL,
+    queue         TEXT NOT NULL,
+    definition_id INTEGER NOT NULL REFERENCES definitions (id),
+    trigger       TEXT NOT NULL,     -- schedule | catch_up | manual | submit | retry
+    schedule      TEXT,              -- the slot: NULL for runs that no schedule brought about
+    scheduled_at  INTEGER,
+    clock_pass    INTEGER,           -- > 0: the clock was set back over this moment
+    slot_last     INTEGER,           -- a missed stretch: its last slot …
+    slot_count    INTEGER,           -- … and how many
+    state         TEXT NOT NULL,     -- delayed | queued | starting | running | stopping | done
+    state_since   INTEGER NOT NULL,  -- delayed: until when; queued, starting, stopping: since; running: started; done: ended
+    state_reason  TEXT,              -- delayed: why; stopping and done: cause
+    attempt       INTEGER NOT NULL,
+    charged       INTEGER NOT NULL,
+    lost          INTEGER NOT NULL,
+    max_attempts  INTEGER NOT NULL,
+    priority      INTEGER NOT NULL,
+    retry_of      INTEGER,
+    requested_by  TEXT NOT NULL,
+    created_at    INTEGER NOT NULL,
+    pid           INTEGER,           -- running and stopping: the process
+    start_ticks   INTEGER,
+    boot_id       TEXT,
+    started_at    INTEGER,           -- of the current or last attempt
+    mark_at       INTEGER,           -- running: soft signal sent; stopping: killed
+    outcome       TEXT,              -- done
+    exit_code     INTEGER,
+    signal        INTEGER,
+    detail        TEXT
+);
+CREATE UNIQUE INDEX runs_slot ON runs (job, schedule, scheduled_at, clock_pass) WHERE schedule IS NOT NULL;
+CREATE INDEX runs_live ON runs (state) WHERE state <> 'done';
+CREATE INDEX runs_job ON runs (job, id);
+CREATE INDEX runs_ended ON runs (state_since) WHERE state = 'done';
+
+CREATE TABLE attempts (
+    run_id      INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    number      INTEGER NOT NULL,
+    opened_at   INTEGER NOT NULL,
+    pid         INTEGER,
+    started_at  INTEGER,
+    ended_at    INTEGER,
+    outcome     TEXT,
+    cause       TEXT,
+    detail      TEXT,
+    exit_code   INTEGER,
+    signal      INTEGER,
+    user_time   INTEGER,
+    system_time INTEGER,
+    max_rss     INTEGER,
+    left_behind INTEGER,
+    killed      INTEGER,
+    PRIMARY KEY (run_id, number)
+) WITHOUT ROWID;
+
+CREATE TABLE outputs (
+    run_id  INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    stream  TEXT NOT NULL,           -- out | err
+    size    INTEGER NOT NULL,
+    dropped INTEGER NOT NULL,
+    body    BLOB,                    -- small outputs live here
+    path    TEXT,                    -- larger ones in a file, relative to the state directory
+    PRIMARY KEY (run_id, attempt, stream),
+    FOREIGN KEY (run_id) REFERENCES runs (id) ON DELETE CASCADE
+);
+
+CREATE TABLE host_events (
+    id     INTEGER PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    kind   TEXT NOT NULL,
+    detail TEXT NOT NULL             -- JSON
+);
+CREATE INDEX host_events_at ON host_events (at);
