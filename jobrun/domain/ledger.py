@@ -178,6 +178,14 @@ class HostEvent:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class MetaSet:
+    """A value of the store as a whole: the boot last seen, the pass of the clock."""
+
+    key: str
+    value: str
+
+
 Fact = (
     RunCreated
     | RunMoved
@@ -196,4 +204,5 @@ Fact = (
     | Paused
     | Resumed
     | HostEvent
+    | MetaSet
 )

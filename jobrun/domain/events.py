@@ -1,0 +1,178 @@
+"""What can happen to a run, and what the daemon is to do about it.
+
+Events about an attempt are addressed with its fence (`Addressed`), so one that
+arrives late, about an attempt that is over, is refused. Effects are carried
+out after the batch that decided them is durable.
+"""
+
+from dataclasses import dataclass
+
+from jobrun.domain.instants import Instant
+from jobrun.domain.run import Cause, Exit, Fence, ProcessIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class DelayOver:
+    """A delayed run's moment has come."""
+
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The run has a place in its queue: open an attempt."""
+
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The attempt's process exists."""
+
+    at: Instant
+    process: ProcessIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnFailed:
+    """The attempt's process could not be started; `sentence` has the errno in words."""
+
+    at: Instant
+    sentence: str
+    draw: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeverBegan:
+    """A daemon died between the intent and the process: nothing ran, the attempt is given back."""
+
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class SoftLimit:
+    """`soft_timeout` has passed."""
+
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class HardLimit:
+    """`timeout` has passed."""
+
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryExceeded:
+    """The tree's resident memory is above the limit."""
+
+    at: Instant
+    rss: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """Somebody wants the run to end: a user, a newer slot (superseded), our own shutdown."""
+
+    at: Instant
+    cause: Cause
+    by: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GraceOver:
+    """`grace` has passed since TERM."""
+
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The leader ended and the tree was swept. `draw` in [0, 1) is for the retry's jitter."""
+
+    at: Instant
+    exit: Exit
+    draw: float
+    oom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """The process is gone and left no word of how it ended."""
+
+    at: Instant
+    cause: Cause
+    detail: str
+
+
+RunEvent = (
+    DelayOver
+    | Admitted
+    | Spawned
+    | SpawnFailed
+    | NeverBegan
+    | SoftLimit
+    | HardLimit
+    | MemoryExceeded
+    | StopRequested
+    | GraceOver
+    | Exited
+    | Vanished
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StartAttempt:
+    """Start the attempt's process tree."""
+
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
+class ArmLimits:
+    """Arm soft and hard time limits, counted from `started_at`."""
+
+    fence: Fence
+    started_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class SendSignal:
+    """Send one signal to the tree (the soft limit's)."""
+
+    fence: Fence
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """TERM the tree and arm the grace period."""
+
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
+class KillTree:
+    """KILL the whole tree, escapees included."""
+
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The attempt's end is durable: drop its working files and its watch."""
+
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Post `DelayOver` for the run at this moment of the wall clock."""
+
+    run_id: int
+    at: Instant
+
+
+Effect = StartAttempt | ArmLimits | SendSignal | Terminate | KillTree | Forget | WakeAt

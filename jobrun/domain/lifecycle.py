@@ -1,0 +1,251 @@
+"""The state machine of a run: one table, and `step`, which looks things up in it.
+
+    delayed → queued → starting → running → stopping → done
+
+A pair (status, event) that is not in the table is an error, never a silent
+no-op: a late event about an attempt that is over must be told apart by its
+fence before it gets here. `step` is pure; it returns the run after the event,
+the facts about attempts that go with the change, and the effects to carry out
+once both are durable.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jobrun.domain.events import (
+    Admitted,
+    ArmLimits,
+    DelayOver,
+    Effect,
+    Exited,
+    Forget,
+    GraceOver,
+    HardLimit,
+    KillTree,
+    MemoryExceeded,
+    NeverBegan,
+    RunEvent,
+    SendSignal,
+    SoftLimit,
+    Spawned,
+    SpawnFailed,
+    StartAttempt,
+    StopRequested,
+    Terminate,
+    Vanished,
+    WakeAt,
+)
+from jobrun.domain.instants import Instant
+from jobrun.domain.job import Job, OnLost
+from jobrun.domain.ledger import AttemptClosed, AttemptOpened, AttemptStarted
+from jobrun.domain.retry import Failure, decide_retry
+from jobrun.domain.run import (
+    AttemptEnd,
+    Cause,
+    Delayed,
+    DelayReason,
+    Done,
+    Exit,
+    Outcome,
+    Queued,
+    Run,
+    Running,
+    Starting,
+    Status,
+    Stopping,
+)
+from jobrun.domain.verdict import judge
+
+AttemptFact = AttemptOpened | AttemptStarted | AttemptClosed
+
+
+class NoSuchTransition(Exception):
+    """The table has no entry for this status and this event. A bug in whoever posted it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one event did to one run."""
+
+    after: Run
+    facts: tuple[AttemptFact, ...] = ()
+    effects: tuple[Effect, ...] = ()
+
+
+def step(run: Run, event: RunEvent, job: Job) -> Step:
+    """Apply one event to one run, under the job definition the run was decided with."""
+    handler = TABLE.get((type(run.status), type(event)))
+    if handler is None:
+        raise NoSuchTransition(f"run {run.id} is {run.state}; {type(event).__name__} does not apply")
+    return handler(run, event, job)
+
+
+def _release(run: Run, event: DelayOver, _job: Job) -> Step:
+    return Step(replace(run, status=Queued(event.at)))
+
+
+def _admit(run: Run, event: Admitted, _job: Job) -> Step:
+    after = replace(run, status=Starting(event.at), attempt=run.attempt + 1, charged=run.charged + 1)
+    return Step(after, (AttemptOpened(after.fence, event.at),), (StartAttempt(after.fence),))
+
+
+def _started(run: Run, event: Spawned, _job: Job) -> Step:
+    return Step(
+        replace(run, status=Running(event.process, event.at)),
+        (AttemptStarted(run.fence, event.process, event.at),),
+        (ArmLimits(run.fence, event.at),),
+    )
+
+
+def _not_started(run: Run, event: SpawnFailed, job: Job) -> Step:
+    end = AttemptEnd(ended_at=event.at, outcome=Outcome.FAILED, cause=Cause.SPAWN, detail=event.sentence)
+    return _close(run, end, job, event.draw, Failure(Outcome.FAILED, spawn=True))
+
+
+def _give_back_unbegun(run: Run, event: NeverBegan, _job: Job) -> Step:
+    end = AttemptEnd(
+        ended_at=event.at,
+        outcome=Outcome.CANCELLED,
+        cause=Cause.DAEMON_CRASH,
+        detail="the daemon died before the process existed; the attempt is given back",
+    )
+    return _give_back(run, end)
+
+
+def _soft_limit(run: Run, event: SoftLimit, job: Job) -> Step:
+    status = _as_running(run)
+    if status.soft_sent_at is not None:
+        return Step(run)
+    after = replace(run, status=replace(status, soft_sent_at=event.at))
+    return Step(after, (), (SendSignal(run.fence, job.soft_signal),))
+
+
+def _hard_limit(run: Run, event: HardLimit, _job: Job) -> Step:
+    return _stop(run, event.at, Cause.TIMEOUT)
+
+
+def _memory_limit(run: Run, event: MemoryExceeded, _job: Job) -> Step:
+    return _stop(run, event.at, Cause.OOM)
+
+
+def _stop_running(run: Run, event: StopRequested, _job: Job) -> Step:
+    return _stop(run, event.at, event.cause)
+
+
+def _stop(run: Run, at: Instant, cause: Cause) -> Step:
+    status = _as_running(run)
+    after = replace(run, status=Stopping(status.process, status.started_at, at, cause))
+    return Step(after, (), (Terminate(run.fence),))
+
+
+def _stop_harder(run: Run, event: StopRequested, _job: Job) -> Step:
+    """A second wish to stop: a user's word outranks our shutdown's, which would give the attempt back."""
+    status = _as_stopping(run)
+    if status.cause is Cause.SHUTDOWN and event.cause is not Cause.SHUTDOWN:
+        return Step(replace(run, status=replace(status, cause=event.cause)))
+    return Step(run)
+
+
+def _kill(run: Run, event: GraceOver, _job: Job) -> Step:
+    status = _as_stopping(run)
+    if status.killed_at is not None:
+        return Step(run)
+    after = replace(run, status=replace(status, killed_at=event.at))
+    return Step(after, (), (KillTree(run.fence),))
+
+
+def _ignore(run: Run, _event: RunEvent, _job: Job) -> Step:
+    return Step(run)
+
+
+def _drop_waiting(run: Run, event: StopRequested, _job: Job) -> Step:
+    """A run that has no process ends where it stands: cancelled by a user, else skipped."""
+    outcome = Outcome.CANCELLED if event.cause is Cause.USER or run.attempt else Outcome.SKIPPED
+    return Step(replace(run, status=Done(outcome, event.cause, event.at, event.detail)))
+
+
+def _exited(run: Run, event: Exited, job: Job) -> Step:
+    end = judge(run, event.exit, job, oom=event.oom)
+    if end.cause is Cause.SHUTDOWN:
+        return _give_back(run, end)
+    if end.outcome is Outcome.LOST:
+        return _lost(run, end, job)
+    return _close(run, end, job, event.draw, Failure(end.outcome, end.exit_code, end.signal))
+
+
+def _vanished(run: Run, event: Vanished, job: Job) -> Step:
+    end = AttemptEnd(ended_at=event.at, outcome=Outcome.LOST, cause=event.cause, detail=event.detail)
+    status = run.status
+    if isinstance(status, Stopping) and status.cause is Cause.SHUTDOWN:
+        return _give_back(run, replace(end, outcome=Outcome.CANCELLED, cause=Cause.SHUTDOWN))
+    return _lost(run, end, job)
+
+
+def _lost(run: Run, end: AttemptEnd, job: Job) -> Step:
+    lost = replace(run, lost=run.lost + 1, charged=run.charged - 1)
+    if job.on_lost is OnLost.RETRY and lost.lost <= job.max_lost:
+        return _to(lost, Queued(end.ended_at), end)
+    return _to(lost, _done(end), end)
+
+
+def _give_back(run: Run, end: AttemptEnd) -> Step:
+    return _to(replace(run, charged=run.charged - 1), Queued(end.ended_at), end)
+
+
+def _close(run: Run, end: AttemptEnd, job: Job, draw: float, failure: Failure) -> Step:
+    retry_at: Instant | None = None
+    if end.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
+        retry_at = decide_retry(job.retry, run.charged, failure, end.ended_at, draw)
+    if retry_at is None:
+        return _to(run, _done(end), end)
+    return _to(run, Delayed(retry_at, DelayReason.RETRY), end, WakeAt(run.id, retry_at))
+
+
+def _to(run: Run, status: Status, end: AttemptEnd, *effects: Effect) -> Step:
+    return Step(replace(run, status=status), (AttemptClosed(run.fence, end),), (Forget(run.fence), *effects))
+
+
+def _done(end: AttemptEnd) -> Done:
+    return Done(end.outcome, end.cause, end.ended_at, end.detail, end.exit_code, end.signal)
+
+
+def _as_running(run: Run) -> Running:
+    assert isinstance(run.status, Running)
+    return run.status
+
+
+def _as_stopping(run: Run) -> Stopping:
+    assert isinstance(run.status, Stopping)
+    return run.status
+
+
+Handler = Callable[[Run, Any, Job], Step]
+
+TABLE: dict[tuple[type[Status], type[RunEvent]], Handler] = {
+    (Delayed, DelayOver): _release,
+    (Delayed, StopRequested): _drop_waiting,
+    (Queued, DelayOver): _ignore,
+    (Queued, Admitted): _admit,
+    (Queued, StopRequested): _drop_waiting,
+    (Starting, Spawned): _started,
+    (Starting, SpawnFailed): _not_started,
+    (Starting, NeverBegan): _give_back_unbegun,
+    (Starting, Exited): _exited,
+    (Starting, Vanished): _vanished,
+    (Running, SoftLimit): _soft_limit,
+    (Running, HardLimit): _hard_limit,
+    (Running, MemoryExceeded): _memory_limit,
+    (Running, StopRequested): _stop_running,
+    (Running, Exited): _exited,
+    (Running, Vanished): _vanished,
+    (Stopping, SoftLimit): _ignore,
+    (Stopping, HardLimit): _ignore,
+    (Stopping, MemoryExceeded): _ignore,
+    (Stopping, StopRequested): _stop_harder,
+    (Stopping, GraceOver): _kill,
+    (Stopping, Exited): _exited,
+    (Stopping, Vanished): _vanished,
+}
+
+__all__ = ["TABLE", "Exit", "NoSuchTransition", "Step", "step"]

@@ -1,0 +1,51 @@
+"""What happens to a run of a job that still has an unfinished one.
+
+An unfinished run is one that waits, runs, stops, or waits for its retry: a job
+between two attempts is not done. The engine sees adopted runs like any other,
+so the rule holds over a restart of the daemon.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobrun.domain.job import Overlap
+from jobrun.domain.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """The run is created and waits for its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkipSlot:
+    """The run is recorded as skipped; `detail` names the run in the way."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceRuns:
+    """The unfinished runs are ended first (cause superseded), then this one starts."""
+
+    runs: tuple[int, ...]
+
+
+def decide_overlap(rule: Overlap, unfinished: Sequence[Run]) -> Proceed | SkipSlot | ReplaceRuns:
+    """Apply a job's overlap rule to the unfinished runs of that job, oldest first."""
+    if not unfinished or rule in (Overlap.ALLOW, Overlap.QUEUE_ALL):
+        return Proceed()
+    if rule is Overlap.REPLACE:
+        return ReplaceRuns(tuple(run.id for run in unfinished))
+    if rule is Overlap.QUEUE_ONE:
+        waiting = [run for run in unfinished if not run.has_process]
+        if not waiting:
+            return Proceed()
+        return SkipSlot(f"run {waiting[0].id} of this job is already waiting ({waiting[0].state})")
+    first = unfinished[0]
+    return SkipSlot(f"run {first.id} of this job is unfinished ({first.state})")
+
+
+def may_run_beside(rule: Overlap) -> bool:
+    """Whether two runs of the job may have processes at the same time."""
+    return rule is Overlap.ALLOW

@@ -1,0 +1,162 @@
+"""What becomes of the slots that have come due: each runs, or is skipped for a stated reason.
+
+A slot is *fresh* for a minute after its moment: a busy host or a quick restart
+of the daemon does not make a job miss its time. An older one is *missed*, and
+the job's catch-up rule decides. A slot in a stretch that the clock jumped over
+is decided as Debian cron would: up to three hours like a DST change (fixed-time
+jobs run once), more is a correction of the clock (nothing runs).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from jobrun.domain.instants import HOUR, MINUTE, Duration, Instant, format_duration, to_iso
+from jobrun.domain.job import CatchUp, Job
+from jobrun.domain.run import Cause, Slot, Trigger
+
+FRESH: Duration = MINUTE
+CORRECTION: Duration = 3 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class ClockJump:
+    """The wall clock was set forward from `before` to `after` (not a suspend)."""
+
+    before: Instant
+    after: Instant
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether Debian's rule takes it for a repair of a wrong clock rather than a change of time."""
+        return abs(self.after - self.before) > CORRECTION
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The undecided slots of one schedule up to now, oldest first.
+
+    `first` … `last` with `count` describes them all; `newest` holds the
+    youngest ones singly, at least those of the last minute and one more.
+    `is_fixed_time` is Debian's distinction (neither
+    minute nor hour field starts with `*`).
+    """
+
+    first: Instant
+    last: Instant
+    count: int
+    newest: tuple[Instant, ...]
+    is_fixed_time: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one slot (or one stretch): it starts at `start_at`, or is skipped for `cause`."""
+
+    slot: Slot
+    start_at: Instant | None = None
+    trigger: Trigger = Trigger.SCHEDULE
+    cause: Cause | None = None
+    detail: str = ""
+
+
+def decide_slots(
+    job: Job,
+    schedule: str,
+    due: Due,
+    now: Instant,
+    *,
+    paused: str | None = None,
+    jump: ClockJump | None = None,
+    clock_pass: int = 0,
+) -> list[Decision]:
+    """One decision for every slot in `due`, in time order; a skipped stretch is one decision.
+
+    `paused` is the sentence about the job's pause, None if it is not paused.
+    """
+
+    def skip(moments: tuple[Instant, Instant, int], cause: Cause, detail: str) -> Decision:
+        first, last, count = moments
+        stretch = Slot(schedule, first, clock_pass, last if count > 1 else None, count)
+        return Decision(stretch, cause=cause, detail=detail)
+
+    if paused is not None:
+        return [skip((due.first, due.last, due.count), Cause.PAUSED, paused)]
+
+    fresh = [moment for moment in due.newest if moment >= now - FRESH]
+    missed = [moment for moment in due.newest if moment < now - FRESH]
+    run_missed, why = _missed_to_run(job, due, missed, has_fresh=bool(fresh), now=now, jump=jump)
+    decisions: list[Decision] = []
+
+    unnamed = due.count - len(due.newest)
+    for group in _skipped_groups(due, missed, run_missed, unnamed):
+        decisions.append(skip(group, Cause.MISSED, why))
+    for number, moment in enumerate(run_missed):
+        late = _deadline_detail(job, moment, now)
+        if late is not None:
+            decisions.append(skip((moment, moment, 1), Cause.DEADLINE, late))
+            continue
+        start = now + job.catch_up_spread * number // max(len(run_missed), 1)
+        decisions.append(Decision(Slot(schedule, moment, clock_pass), start, Trigger.CATCH_UP))
+    for moment in fresh:
+        late = _deadline_detail(job, moment, now)
+        if late is not None:
+            decisions.append(skip((moment, moment, 1), Cause.DEADLINE, late))
+        else:
+            decisions.append(Decision(Slot(schedule, moment, clock_pass), max(moment, 0)))
+    return sorted(decisions, key=lambda decision: decision.slot.scheduled_at)
+
+
+def _missed_to_run(
+    job: Job, due: Due, missed: list[Instant], *, has_fresh: bool, now: Instant, jump: ClockJump | None
+) -> tuple[list[Instant], str]:
+    """The missed slots that run after all, and the sentence about the others."""
+    if jump is not None:
+        jumped = f"the clock was set forward from {to_iso(jump.before)} to {to_iso(jump.after)}"
+        if due.is_fixed_time and not jump.is_correction:
+            return [moment for moment in missed if moment > jump.before], jumped
+        return [], jumped
+    span = format_duration(job.catch_up_window)
+    inside = [moment for moment in missed if moment >= now - job.catch_up_window]
+    match job.catch_up:
+        case CatchUp.NONE:
+            return [], "no daemon was there at its time; catch_up is none"
+        case CatchUp.LATEST:
+            return ([] if has_fresh else inside[-1:]), (
+                f"missed; catch_up runs only the latest slot of the last {span}"
+            )
+        case CatchUp.ALL:
+            return inside[-job.catch_up_max :], (
+                f"missed; catch_up runs at most {job.catch_up_max} slots of the last {span}"
+            )
+
+
+def _skipped_groups(
+    due: Due, missed: list[Instant], run_missed: list[Instant], unnamed: int
+) -> Iterable[tuple[Instant, Instant, int]]:
+    """The missed slots that do not run, as stretches (first, last, count) between those that do."""
+    chosen = set(run_missed)
+    first: Instant | None = due.first if unnamed else None
+    last, count = due.first, unnamed
+    for moment in missed:
+        if moment in chosen:
+            if count and first is not None:
+                yield first, last, count
+            first, count = None, 0
+            continue
+        first, last, count = (moment if first is None else first), moment, count + 1
+    if count and first is not None:
+        yield first, last, count
+
+
+def _deadline_detail(job: Job, moment: Instant, now: Instant) -> str | None:
+    if job.deadline is None or now - moment <= job.deadline:
+        return None
+    return deadline_sentence(job, moment, now)
+
+
+def deadline_sentence(job: Job, moment: Instant, now: Instant) -> str:
+    """The words for a slot that could not start before its deadline."""
+    return (
+        f"could not start within its deadline of {format_duration(job.deadline or 0)}: "
+        f"it would have been {format_duration(now - moment)} late"
+    )

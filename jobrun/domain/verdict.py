@@ -1,0 +1,89 @@
+"""What an exit means: the outcome and cause of an attempt.
+
+What we did to it comes first (a run we stopped for its timeout has timed out,
+whatever it returned), what it did itself second. Exit 0 after our own
+shutdown's TERM is the job's word that its work is done.
+"""
+
+import signal
+
+from jobrun.domain.instants import format_duration
+from jobrun.domain.job import Job
+from jobrun.domain.retry import signal_name, signal_number
+from jobrun.domain.run import AttemptEnd, Cause, Exit, Outcome, Run, Running, Stopping
+
+_STOPPED: dict[Cause, Outcome] = {
+    Cause.TIMEOUT: Outcome.TIMED_OUT,
+    Cause.OOM: Outcome.FAILED,
+    Cause.USER: Outcome.CANCELLED,
+    Cause.SUPERSEDED: Outcome.CANCELLED,
+    Cause.REMOVED: Outcome.CANCELLED,
+    Cause.SHUTDOWN: Outcome.CANCELLED,
+}
+
+
+def judge(run: Run, exit: Exit, job: Job, *, oom: bool = False) -> AttemptEnd:
+    """The closing facts of the run's current attempt, given how its process ended."""
+    outcome, cause, detail = _verdict(run, exit, job, oom)
+    return AttemptEnd(
+        ended_at=exit.ended_at,
+        outcome=outcome,
+        cause=cause,
+        detail=detail,
+        exit_code=exit.exit_code,
+        signal=exit.signal,
+        user_time=exit.user_time,
+        system_time=exit.system_time,
+        max_rss=exit.max_rss,
+        left_behind=exit.left_behind,
+        killed=isinstance(run.status, Stopping) and run.status.killed_at is not None,
+    )
+
+
+def _verdict(run: Run, exit: Exit, job: Job, oom: bool) -> tuple[Outcome, Cause | None, str]:
+    status = run.status
+    if isinstance(status, Stopping) and not (status.cause is Cause.SHUTDOWN and exit.exit_code == 0):
+        return _STOPPED[status.cause], status.cause, _stopped_words(status, job)
+    if oom:
+        return Outcome.FAILED, Cause.OOM, "the kernel killed it for lack of memory"
+    if exit.exit_code == 0:
+        return Outcome.SUCCEEDED, None, ""
+    if exit.exit_code is not None:
+        return Outcome.FAILED, Cause.EXIT_CODE, f"exit code {exit.exit_code}"
+    if exit.signal is None:
+        return Outcome.LOST, Cause.DAEMON_CRASH, "it ended while no daemon watched and left no status"
+    if (
+        isinstance(status, Running)
+        and status.soft_sent_at is not None
+        and exit.signal == signal_number(job.soft_signal)
+    ):
+        return Outcome.TIMED_OUT, Cause.SOFT_TIMEOUT, f"ended by {job.soft_signal} at its soft timeout"
+    if _ran_out_of_cpu(exit, job):
+        limit = format_duration(job.limits.cpu_time or 0)
+        return Outcome.FAILED, Cause.CPU_TIME, f"used more than its CPU time of {limit}"
+    return Outcome.FAILED, Cause.SIGNAL, f"killed by {signal_name(exit.signal)}"
+
+
+def _stopped_words(status: Stopping, job: Job) -> str:
+    ended = "killed" if status.killed_at is not None else "ended"
+    match status.cause:
+        case Cause.TIMEOUT:
+            return f"{ended} after its timeout of {format_duration(job.timeout or 0)}"
+        case Cause.OOM:
+            return f"{ended} for using more memory than its limit"
+        case Cause.SHUTDOWN:
+            return "interrupted by the daemon's shutdown; the attempt is given back"
+        case Cause.SUPERSEDED:
+            return f"{ended} to make way for a newer run"
+        case _:
+            return f"{ended} on request"
+
+
+def _ran_out_of_cpu(exit: Exit, job: Job) -> bool:
+    limit = job.limits.cpu_time
+    if limit is None:
+        return False
+    if exit.signal == signal.SIGXCPU:
+        return True
+    used = (exit.user_time or 0) + (exit.system_time or 0)
+    return exit.signal == signal.SIGKILL and used >= limit
