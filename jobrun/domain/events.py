@@ -44,9 +44,12 @@ class SpawnFailed:
 
 @dataclass(frozen=True, slots=True)
 class NeverBegan:
-    """A daemon died between the intent and the process: nothing ran, the attempt is given back."""
+    """Between the intent and the process something of the host's failed (a crash of the daemon, a full
+    process table): nothing ran, the attempt is given back."""
 
     at: Instant
+    cause: Cause
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,13 @@ class QueueListed:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueUnlisted:
+    """A queue left the plan."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paused:
     """A job (`kind` "job") or a queue ("queue") is paused: state, not definition."""
 
@@ -201,6 +208,7 @@ Fact = (
     | JobListed
     | JobUnlisted
     | QueueListed
+    | QueueUnlisted
     | Paused
     | Resumed
     | HostEvent

@@ -107,8 +107,8 @@ def _give_back_unbegun(run: Run, event: NeverBegan, _job: Job) -> Step:
     end = AttemptEnd(
         ended_at=event.at,
         outcome=Outcome.CANCELLED,
-        cause=Cause.DAEMON_CRASH,
-        detail="the daemon died before the process existed; the attempt is given back",
+        cause=event.cause,
+        detail=event.detail,
     )
     return _give_back(run, end)
 
