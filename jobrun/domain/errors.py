@@ -69,5 +69,13 @@ class StoreRefused(JobrunError):
     """The database cannot be opened: newer version, corrupt, network file system, no permission."""
 
 
+class StoreMissing(StoreRefused):
+    """There is no database yet: no daemon has ever run on this state directory."""
+
+
+class StoreCorrupt(StoreRefused):
+    """The database is damaged. Nothing was changed; going on without it is a person's decision."""
+
+
 class StoreTrouble(JobrunError):
     """A write failed for a reason of the host (disk full, locked, I/O error); trying again may help."""

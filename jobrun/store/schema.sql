@@ -1,6 +1,10 @@
 -- The readable truth about the store. Migrations lead here; a test proves both equal.
 -- Instants are microseconds since 1970-01-01T00:00:00Z, spans are microseconds, sizes are bytes.
 
+PRAGMA auto_vacuum = INCREMENTAL;    -- pruning gives space back, a few pages at a time
+PRAGMA application_id = 0x6a6f6272;  -- "jobr": no other program's file is taken for ours
+PRAGMA user_version = 1;             -- the schema's version; migrations.py has the steps
+
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,          -- store_id, created_at
     value TEXT NOT NULL
@@ -23,6 +27,7 @@ CREATE TABLE jobs (
     source        TEXT NOT NULL,     -- file:line
     enabled       INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX jobs_definition ON jobs (definition_id);
 
 CREATE TABLE queues (
     name        TEXT PRIMARY KEY,
@@ -61,9 +66,9 @@ CREATE TABLE runs (
     state         TEXT NOT NULL,     -- delayed | queued | starting | running | stopping | done
     state_since   INTEGER NOT NULL,  -- delayed: until when; queued, starting, stopping: since; running: started; done: ended
     state_reason  TEXT,              -- delayed: why; stopping and done: cause
-    attempt       INTEGER NOT NULL,
-    charged       INTEGER NOT NULL,
-    lost          INTEGER NOT NULL,
+    attempt       INTEGER NOT NULL,  -- number of the current or last one, 0 before the first
+    charged       INTEGER NOT NULL,  -- attempts used up; an interrupted one is given back
+    lost          INTEGER NOT NULL,  -- attempts lost to the host
     max_attempts  INTEGER NOT NULL,
     priority      INTEGER NOT NULL,
     retry_of      INTEGER,
@@ -80,9 +85,20 @@ CREATE TABLE runs (
     detail        TEXT
 );
 CREATE UNIQUE INDEX runs_slot ON runs (job, schedule, scheduled_at, clock_pass) WHERE schedule IS NOT NULL;
-CREATE INDEX runs_live ON runs (state) WHERE state <> 'done';
-CREATE INDEX runs_job ON runs (job, id);
-CREATE INDEX runs_ended ON runs (state_since) WHERE state = 'done';
+CREATE INDEX runs_live ON runs (queue, state) WHERE state <> 'done';
+-- Newest first is by id: the order in which things happened, whatever the clock said. Each index ends in it.
+CREATE INDEX runs_job ON runs (job);
+CREATE INDEX runs_queue ON runs (queue);
+CREATE INDEX runs_outcome ON runs (outcome) WHERE outcome IS NOT NULL;
+CREATE INDEX runs_job_outcome ON runs (job, outcome) WHERE outcome IS NOT NULL;
+CREATE INDEX runs_cause ON runs (state_reason) WHERE state = 'done' AND state_reason IS NOT NULL;
+CREATE INDEX runs_definition ON runs (definition_id);
+
+-- Between two of these ids created_at never falls back by more than a minute, so that a moment
+-- is found among the ids by bisection: the first run after the clock was set back.
+CREATE TABLE clock_turns (
+    run_id INTEGER PRIMARY KEY
+);
 
 CREATE TABLE attempts (
     run_id      INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
@@ -113,7 +129,7 @@ CREATE TABLE outputs (
     body    BLOB,                    -- small outputs live here
     path    TEXT,                    -- larger ones in a file, relative to the state directory
     PRIMARY KEY (run_id, attempt, stream),
-    FOREIGN KEY (run_id) REFERENCES runs (id) ON DELETE CASCADE
+    FOREIGN KEY (run_id, attempt) REFERENCES attempts (run_id, number) ON DELETE CASCADE
 );
 
 CREATE TABLE host_events (

@@ -1,0 +1,100 @@
+"""Removing old history, a bounded piece at a time.
+
+The rule: an unfinished run is never touched, and a slot's row may go only
+because `schedules.decided_until` remembers that the slot was decided. What a
+job keeps is counted in three groups, so that a flood of skipped slots does
+not push out the failures a person wants to see.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobrun.domain.instants import DAY, Duration, Instant
+from jobrun.domain.job import Retention
+from jobrun.domain.run import Outcome
+
+EVENTS_KEPT: Duration = 90 * DAY
+"""How long host events are kept."""
+
+_SUCCEEDED = (Outcome.SUCCEEDED,)
+_SKIPPED = (Outcome.SKIPPED,)
+_FAILED = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CANCELLED, Outcome.LOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What one call removed. `logs` are files to delete, relative to the state directory.
+
+    `more` says that another call would find more to remove.
+    """
+
+    logs: tuple[Path, ...]
+    runs: int
+    events: int
+    more: bool
+
+
+def prune_store(
+    connection: sqlite3.Connection, now: Instant, retention: Mapping[str, Retention], limit: int
+) -> Pruned:
+    """Remove at most about `limit` runs and `limit` host events, inside the caller's transaction."""
+    doomed: list[int] = []
+    for job in _jobs(connection):
+        if len(doomed) >= limit:
+            break
+        doomed += _doomed(connection, job, retention.get(job, Retention()), now, limit - len(doomed))
+    logs: list[Path] = []
+    for run_id in doomed:
+        logs += [Path(path) for (path,) in connection.execute(PATHS, (run_id,))]
+        connection.execute("DELETE FROM runs WHERE id = ? AND state = 'done'", (run_id,))
+    connection.execute(_FORGET_TURNS)
+    events = connection.execute(FORGET_EVENTS, (now - EVENTS_KEPT, limit)).rowcount
+    return Pruned(tuple(logs), len(doomed), events, more=len(doomed) >= limit or events >= limit)
+
+
+def _jobs(connection: sqlite3.Connection) -> Iterator[str]:
+    """Every job that has history, by skipping through the index from name to name."""
+    name = ""
+    while True:
+        row = connection.execute(NEXT_JOB, (name,)).fetchone()
+        if row is None or row[0] is None:
+            return
+        name = row[0]
+        yield name
+
+
+def _doomed(connection: sqlite3.Connection, job: str, keep: Retention, now: Instant, limit: int) -> list[int]:
+    """Ids of the job's runs that go, oldest first, at most `limit`."""
+    groups = ((_SUCCEEDED, keep.keep_succeeded), (_FAILED, keep.keep_failed), (_SKIPPED, keep.keep_failed))
+    doomed: list[int] = []
+    for outcomes, number in groups:
+        last = _last_beyond(connection, job, outcomes, number)
+        for outcome in outcomes:
+            rest = limit - len(doomed)
+            if rest <= 0:
+                return doomed
+            rows = connection.execute(OLDEST, (job, outcome.value, rest)).fetchall()
+            too_old = now - keep.keep_for
+            doomed += [run_id for run_id, ended in rows if run_id <= last or ended < too_old]
+    return doomed
+
+
+def _last_beyond(connection: sqlite3.Connection, job: str, outcomes: tuple[Outcome, ...], number: int) -> int:
+    """The newest id that is more than `number` back among runs of these outcomes; 0 if there are fewer."""
+    newest: list[int] = []
+    for outcome in outcomes:
+        newest += [run_id for (run_id,) in connection.execute(NEWEST, (job, outcome.value, number + 1))]
+    newest.sort(reverse=True)
+    return newest[number] if len(newest) > number else 0
+
+
+PATHS = "SELECT path FROM outputs WHERE run_id = ? AND path IS NOT NULL"
+NEXT_JOB = "SELECT min(job) FROM runs WHERE job > ?"
+NEWEST = "SELECT id FROM runs WHERE job = ? AND outcome = ? ORDER BY id DESC LIMIT ?"
+OLDEST = "SELECT id, state_since FROM runs WHERE job = ? AND outcome = ? ORDER BY id LIMIT ?"
+FORGET_EVENTS = (
+    "DELETE FROM host_events WHERE id IN (SELECT id FROM host_events WHERE at < ? ORDER BY at LIMIT ?)"
+)
+_FORGET_TURNS = "DELETE FROM clock_turns WHERE run_id < (SELECT min(id) FROM runs)"

@@ -1,0 +1,191 @@
+"""A run as a row of the `runs` table, and back.
+
+The rule: every status variant is written and read here, and nowhere else, so
+that the table's columns have one meaning.
+"""
+
+from typing import Any
+
+from jobrun.domain.ledger import AttemptClosed
+from jobrun.domain.run import (
+    AttemptEnd,
+    Cause,
+    Delayed,
+    DelayReason,
+    Done,
+    Outcome,
+    ProcessIdentity,
+    Queued,
+    Run,
+    Running,
+    Slot,
+    Starting,
+    Status,
+    Stopping,
+    Trigger,
+)
+
+RUN_COLUMNS = (
+    "id, job, queue, definition_id, trigger, schedule, scheduled_at, clock_pass, slot_last, slot_count, "
+    "attempt, charged, lost, max_attempts, priority, retry_of, requested_by, created_at, "
+    "state, state_since, state_reason, pid, start_ticks, boot_id, started_at, mark_at, "
+    "outcome, exit_code, signal, detail"
+)
+RUN_WIDTH = RUN_COLUMNS.count(",") + 1
+STARTED_AT = 24
+
+_NO_PROCESS = (None, None, None)
+
+
+def run_values(run: Run) -> tuple[Any, ...]:
+    """The values of `RUN_COLUMNS`, in their order."""
+    slot = run.slot
+    return (
+        run.id,
+        run.job,
+        run.queue,
+        run.definition_id,
+        run.trigger.value,
+        *(
+            (None, None, None, None, None)
+            if slot is None
+            else (slot.schedule, slot.scheduled_at, slot.clock_pass, slot.last, _count(slot))
+        ),
+        run.attempt,
+        run.charged,
+        run.lost,
+        run.max_attempts,
+        run.priority,
+        run.retry_of,
+        run.requested_by,
+        run.created_at,
+        run.state,
+        *_status_values(run.status),
+    )
+
+
+def _count(slot: Slot) -> int | None:
+    """A single slot stores no count: most rows are one, and an absent value costs nothing."""
+    return slot.count if slot.count != 1 else None
+
+
+def _status_values(status: Status) -> tuple[Any, ...]:
+    """From `state_since` to `detail`."""
+    nothing = (None, None, None, None)
+    match status:
+        case Delayed():
+            return (status.until, status.reason.value, *_NO_PROCESS, None, None, *nothing)
+        case Queued() | Starting():
+            return (status.since, None, *_NO_PROCESS, None, None, *nothing)
+        case Running():
+            moments = (status.started_at, status.soft_sent_at)
+            return (status.started_at, None, *process_values(status.process), *moments, *nothing)
+        case Stopping():
+            moments = (status.started_at, status.killed_at)
+            process = process_values(status.process)
+            return (status.since, status.cause.value, *process, *moments, *nothing)
+        case Done():
+            end = (status.outcome.value, status.exit_code, status.signal, status.detail or None)
+            return (status.ended_at, cause_value(status.cause), *_NO_PROCESS, None, None, *end)
+
+
+def process_values(process: ProcessIdentity) -> tuple[int, int, str]:
+    """pid, start_ticks, boot_id."""
+    return process.pid, process.start_ticks, process.boot_id
+
+
+def cause_value(cause: Cause | None) -> str | None:
+    """The cause's text; None stays None."""
+    return None if cause is None else cause.value
+
+
+def read_run(row: tuple[Any, ...]) -> Run:
+    """The run of a row that begins with `RUN_COLUMNS`."""
+    slot = None
+    if row[5] is not None:
+        slot = Slot(row[5], row[6], row[7], row[8], 1 if row[9] is None else row[9])
+    return Run(
+        id=row[0],
+        job=row[1],
+        queue=row[2],
+        definition_id=row[3],
+        trigger=Trigger(row[4]),
+        slot=slot,
+        attempt=row[10],
+        charged=row[11],
+        lost=row[12],
+        max_attempts=row[13],
+        priority=row[14],
+        retry_of=row[15],
+        requested_by=row[16],
+        created_at=row[17],
+        status=_read_status(row[18:RUN_WIDTH]),
+    )
+
+
+def _read_status(row: tuple[Any, ...]) -> Status:
+    state, since, reason, pid, start_ticks, boot_id, started_at, mark_at, *end = row
+    match state:
+        case "done":
+            outcome, exit_code, signal, detail = end
+            return Done(Outcome(outcome), _cause(reason), since, detail or "", exit_code, signal)
+        case "queued":
+            return Queued(since)
+        case "delayed":
+            return Delayed(since, DelayReason(reason))
+        case "starting":
+            return Starting(since)
+        case "running":
+            return Running(ProcessIdentity(pid, start_ticks, boot_id), started_at, mark_at)
+        case "stopping":
+            process = ProcessIdentity(pid, start_ticks, boot_id)
+            return Stopping(process, started_at, since, Cause(reason), mark_at)
+        case _:
+            raise ValueError(f'"{state}" is not a state')
+
+
+def _cause(text: str | None) -> Cause | None:
+    return None if text is None else Cause(text)
+
+
+END_COLUMNS = (
+    "ended_at, outcome, cause, detail, exit_code, signal, "
+    "user_time, system_time, max_rss, left_behind, killed"
+)
+
+
+def end_values(fact: AttemptClosed) -> tuple[Any, ...]:
+    """The values of `END_COLUMNS`, in their order."""
+    end = fact.end
+    return (
+        end.ended_at,
+        end.outcome.value,
+        cause_value(end.cause),
+        end.detail or None,
+        end.exit_code,
+        end.signal,
+        end.user_time,
+        end.system_time,
+        end.max_rss,
+        end.left_behind or None,
+        int(end.killed) or None,
+    )
+
+
+def read_end(row: tuple[Any, ...]) -> AttemptEnd | None:
+    """The closing facts of a row of `END_COLUMNS`; None while the attempt is open."""
+    if row[0] is None:
+        return None
+    return AttemptEnd(
+        ended_at=row[0],
+        outcome=Outcome(row[1]),
+        cause=_cause(row[2]),
+        detail=row[3] or "",
+        exit_code=row[4],
+        signal=row[5],
+        user_time=row[6],
+        system_time=row[7],
+        max_rss=row[8],
+        left_behind=row[9] or 0,
+        killed=bool(row[10]),
+    )
