@@ -1,0 +1,83 @@
+"""The few lines of POSIX sh around every command, and the argument list that runs them.
+
+What it is for: the exit status survives a daemon that does not. The sh is the
+leader of the attempt's session, runs the command in one forked subshell, and
+writes the status into the file it was given as stdin.
+
+- `trap :` keeps it alive when its group is signalled. Caught signals, unlike
+  ignored ones, are back at their default in the subshell.
+- Its own stderr goes to /dev/null, because a shell announces "Terminated" in
+  the output of its command; the command has the real one.
+- The command's stdin is /dev/null, which takes the place of the status file.
+- Shell text runs by `eval` in that subshell: one fork more than `sh -c`, no
+  exec more. Text that asks for its own pid, and text for another shell, gets a
+  shell of its own by exec, so that `$$` and `kill $$` mean what they should.
+- Limits are set in the subshell: the sh itself must not run into them.
+"""
+
+import re
+from collections.abc import Sequence
+
+from jobrun.domain.instants import SECOND
+from jobrun.domain.job import Limits
+
+SH = "/bin/sh"
+_CPU_MARGIN = 2
+_SIGNALS = "HUP INT QUIT USR1 USR2 PIPE ALRM TERM VTALRM PROF XCPU XFSZ IO PWR"
+_ASKS_FOR_ITSELF = re.compile(r"\$\$|\$\{\$|\bPPID\b")
+
+
+def surround(run: str, limits: Sequence[str] = (), soft_signal: int | None = None) -> str:
+    """The script text. `run` is the line that runs the command, `limits` the ulimit lines before it."""
+    signals = f"{_SIGNALS} {soft_signal}" if soft_signal is not None else _SIGNALS
+    inner = "; ".join([*limits, run])
+    return (
+        f"trap : {signals}\n"
+        "exec 3>&2 2>/dev/null\n"
+        f"( {inner} ) </dev/null 2>&3 3>&-\n"
+        "set -- $?\n"
+        "{ echo exit $1; times; echo end; } >&0\n"
+        "exit $1\n"
+    )
+
+
+RUN_TEXT = 'eval "set --;$1"'
+RUN_ARGV = 'exec "$@"'
+
+
+def shell_words(text: str, shell: str) -> tuple[str, list[str]]:
+    """The line that runs shell text, and the positional parameters it takes."""
+    if shell == SH and not _ASKS_FOR_ITSELF.search(text):
+        return RUN_TEXT, [text]
+    return RUN_ARGV, [shell, "-c", text]
+
+
+def sh_argv(run: str, words: Sequence[str], limits: Sequence[str], soft_signal: int | None) -> list[str]:
+    """The argument list of the surrounding sh. `$0` is what a command under cron would see."""
+    return [SH, "-c", surround(run, limits, soft_signal), SH, *words]
+
+
+def limit_lines(limits: Limits, open_files: int | None, hard: tuple[int, int, int]) -> list[str]:
+    """The `ulimit` lines for a job.
+
+    `open_files` is the soft limit to give back where the daemon raised its own
+    and the job sets none. `hard` holds the hard limits now in force for
+    address space (bytes), CPU time (seconds) and open files, -1 for none: a
+    limit above them is cut to them rather than refused by the shell.
+    CPU time is rounded up to seconds; XCPU comes at the limit, KILL shortly after.
+    """
+    lines: list[str] = []
+    if limits.memory is not None:
+        lines.append(f"ulimit -v {_below(limits.memory, hard[0]) // 1024}")
+    if limits.cpu_time is not None:
+        soft = _below(-(-limits.cpu_time // SECOND), hard[1])
+        lines.append(f"ulimit -S -t {soft}; ulimit -H -t {_below(soft + _CPU_MARGIN, hard[1])}")
+    if limits.open_files is not None:
+        lines.append(f"ulimit -n {_below(limits.open_files, hard[2])}")
+    elif open_files is not None:
+        lines.append(f"ulimit -S -n {open_files}")
+    return lines
+
+
+def _below(wanted: int, hard: int) -> int:
+    return wanted if hard < 0 else min(wanted, hard)

@@ -1,0 +1,241 @@
+"""Starting an attempt's process, and watching it until it ends.
+
+`Popen` gets arguments only, no `preexec_fn`: vfork stays possible and nothing
+of ours runs between fork and exec. A `Child` is watched through its pidfd and
+waited for by its pid alone, so nobody's exit code is taken.
+"""
+
+import os
+import select
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from jobrun.domain.run import Exit, Fence, ProcessIdentity
+from jobrun.proc import kin
+from jobrun.proc.environment import ATTEMPT, RUN_ID, STORE_ID
+from jobrun.proc.files import AttemptFiles, now, open_log, open_status, read_status, split_status
+from jobrun.proc.identity import boot_id, identify, is_alive, pids, read_proc, read_stat
+from jobrun.proc.refusal import SpawnRefused, errno_words, refused
+from jobrun.proc.spec import CALL_FD, AttemptSpec
+
+__all__ = ["Child", "SpawnRefused", "adopt", "find_started", "read_status", "start"]
+
+_CLOCK_GRAIN = 20_000
+
+
+class Child:
+    """The leader of an attempt, ours or adopted. Close it when its end is recorded."""
+
+    def __init__(
+        self,
+        identity: ProcessIdentity,
+        pidfd: int,
+        files: AttemptFiles,
+        *,
+        is_ours: bool,
+        started_at: int = 0,
+        own_rss: int = 0,
+    ) -> None:
+        self.identity = identity
+        self.files = files
+        self.is_ours = is_ours
+        self._pidfd = pidfd
+        self._started_at = started_at
+        self._own_rss = own_rss
+        self._exit: Exit | None = None
+
+    def fileno(self) -> int:
+        """The pidfd: readable once the process has ended."""
+        return self._pidfd
+
+    def poll(self) -> Exit | None:
+        """How it ended, or None while it runs. Reaps it, if it is ours; asked again, answers the same."""
+        if self._exit is None:
+            self._exit = self._reap() if self.is_ours else self._look()
+        return self._exit
+
+    def close(self) -> None:
+        """Give the pidfd back and stop watching. What was not swept by now is left alone."""
+        kin.note_given_up(self.identity)
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def _reap(self) -> Exit | None:
+        try:
+            pid, status, usage = os.wait4(self.identity.pid, os.WNOHANG)
+        except ChildProcessError:
+            # Waited for by somebody else in this process; the status file still tells.
+            kin.note_reaped(self.identity)
+            self.is_ours = False
+            return self._look()
+        if pid == 0:
+            return None
+        kin.note_reaped(self.identity)
+        written = read_status(self.files.status)
+        if os.WIFSIGNALED(status):
+            ended: tuple[int | None, int | None] = None, os.WTERMSIG(status)
+        else:
+            ended = split_status(os.WEXITSTATUS(status))
+        max_rss = usage.ru_maxrss * 1024
+        return Exit(
+            ended_at=self._not_before_start(written.ended_at if written else now()),
+            exit_code=ended[0],
+            signal=ended[1],
+            user_time=round(usage.ru_utime * 1_000_000),
+            system_time=round(usage.ru_stime * 1_000_000),
+            # The kernel counts our own size at the fork as the child's maximum. Below
+            # that nothing is known, and a number would be ours, not the job's.
+            max_rss=max_rss if max_rss > self._own_rss else None,
+        )
+
+    def _look(self) -> Exit | None:
+        ready = select.poll()
+        ready.register(self._pidfd, select.POLLIN)
+        if not ready.poll(0):
+            return None
+        return read_status(self.files.status) or Exit(ended_at=now())
+
+    def _not_before_start(self, ended_at: int) -> int:
+        """File times are as coarse as a timer tick and can lie a little before the start."""
+        early = self._started_at - ended_at
+        return self._started_at if 0 < early < _CLOCK_GRAIN else ended_at
+
+
+def start(spec: AttemptSpec) -> Child:
+    """Start the attempt's process. Raises SpawnRefused; then nothing was started."""
+    with ExitStack() as files:
+        status = _keep(files, open_status(spec.files.status))
+        owner = spec.switch[:2] if spec.switch is not None else None
+        out = _keep(files, open_log(spec.files.out, owner))
+        err = _keep(files, open_log(spec.files.err, owner)) if spec.files.err is not None else out
+        argv, passed = list(spec.argv), []
+        if spec.call is not None:
+            passed.append(_keep(files, _call_file(spec.call)))
+            argv = [str(passed[0]) if word == CALL_FD else word for word in argv]
+        uid, gid, groups = spec.switch if spec.switch is not None else (None, None, None)
+        own_rss = _peak_rss()
+        started_at = now()
+        try:
+            with _niced(spec.nice):
+                process = subprocess.Popen(
+                    argv,
+                    stdin=status,
+                    stdout=out,
+                    stderr=err,
+                    env=dict(spec.env),
+                    cwd=spec.cwd,
+                    umask=spec.umask,
+                    user=uid,
+                    group=gid,
+                    extra_groups=groups,
+                    start_new_session=True,
+                    close_fds=True,
+                    pass_fds=passed,
+                    restore_signals=True,
+                )
+        except OSError as error:
+            raise _refused_start(error, spec) from error
+        except (ValueError, subprocess.SubprocessError) as error:
+            raise SpawnRefused(22, f"cannot start {spec.argv[0]}: {error}") from error
+        # Popen must never wait for it: it would take the exit status, and its
+        # clean-up list is polled at every later Popen.
+        process.returncode = 0
+    return _child(process.pid, spec.files, started_at, own_rss)
+
+
+def _keep(stack: ExitStack, fd: int) -> int:
+    stack.callback(os.close, fd)
+    return fd
+
+
+def _call_file(text: bytes) -> int:
+    """The call's text behind a descriptor: no other user's permission is needed, nothing is left on disk."""
+    try:
+        fd = os.memfd_create("jobrun-call", os.MFD_CLOEXEC)
+    except OSError as error:
+        raise refused(error, "hand over the Python call") from error
+    with os.fdopen(os.dup(fd), "wb") as file:
+        file.write(text)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+@contextmanager
+def _niced(nice: int | None) -> Iterator[None]:
+    """Our own thread's priority, which the child inherits, changed around the start (root can undo it)."""
+    if nice is None:
+        yield
+        return
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, max(-20, min(19, before + nice)))
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
+def _refused_start(error: OSError, spec: AttemptSpec) -> SpawnRefused:
+    number = error.errno or 5
+    if error.filename is not None and os.fsdecode(error.filename) == spec.cwd:
+        return SpawnRefused(number, f"cwd {spec.cwd}: {errno_words(number)}")
+    return refused(error, f"start {spec.argv[0]}")
+
+
+def _child(pid: int, files: AttemptFiles, started_at: int, own_rss: int) -> Child:
+    identity = identify(pid)
+    if identity is None:  # an unreaped child always has its /proc entry
+        raise SpawnRefused(3, "the new process cannot be found under /proc; is it mounted?")
+    kin.note_started(identity)
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError as error:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        kin.note_reaped(identity)
+        kin.note_swept(identity)
+        raise refused(error, "watch the new process") from error
+    return Child(identity, pidfd, files, is_ours=True, started_at=started_at, own_rss=own_rss)
+
+
+def _peak_rss() -> int:
+    """Our own largest resident size so far, in bytes."""
+    _, _, rest = read_proc("/proc/self/status").partition(b"VmHWM:")
+    return int(rest.split(None, 1)[0]) * 1024 if rest else 0
+
+
+def adopt(identity: ProcessIdentity, files: AttemptFiles) -> Child | None:
+    """Watch a leader that an earlier daemon started; None if exactly that process no longer runs."""
+    try:
+        pidfd = os.pidfd_open(identity.pid)
+    except OSError:
+        return None
+    # After the pidfd: what it stands for cannot change any more. A zombie of our own is still to be reaped.
+    ours = kin.is_ours(identity)
+    if not ours and not is_alive(identity):
+        os.close(pidfd)
+        return None
+    kin.note_adopted(identity)
+    return Child(identity, pidfd, files, is_ours=ours, own_rss=_peak_rss())
+
+
+def find_started(store_id: str, fence: Fence) -> ProcessIdentity | None:
+    """The leader of an attempt whose start was intended and not recorded, if it exists and runs.
+
+    It is the session leader with this fence in its environment and the
+    attempt's status file as stdin: an escapee is not mistaken for it.
+    """
+    wanted = {f"{RUN_ID}={fence.run_id}", f"{STORE_ID}={store_id}", f"{ATTEMPT}={fence.attempt}"}
+    marks = {mark.encode() for mark in wanted}
+    for pid in pids():
+        stat = read_stat(pid)
+        if stat is None or stat.session != pid or stat.is_dead:
+            continue
+        if not marks <= set(read_proc(f"/proc/{pid}/environ").split(b"\0")):
+            continue
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/fd/0").readlink().name == f"{fence}.status":
+                return ProcessIdentity(pid, stat.start_ticks, boot_id())
+    return None

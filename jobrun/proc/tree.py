@@ -1,0 +1,245 @@
+"""Signalling, killing and sweeping the whole process tree of an attempt.
+
+A tree is everything that descends from the leader, is in its session or
+process group, or carries the run's marker in its environment: whoever escapes
+by one road is met on another. The leader itself is the surrounding sh; it is
+spared until it has written the status, which it does once nothing runs below it.
+"""
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from jobrun.domain.run import ProcessIdentity
+from jobrun.proc import kin
+from jobrun.proc.environment import RUN_ID, STORE_ID
+from jobrun.proc.identity import ProcStat, boot_id, is_alive, pids, read_proc, read_stat, send_signal
+from jobrun.proc.kin import become_subreaper, reap_strangers
+from jobrun.proc.spec import Marker
+
+__all__ = ["become_subreaper", "kill_tree", "reap_strangers", "signal_tree", "sweep", "tree_rss"]
+
+PATIENCE = 2.0
+_LEADER_PATIENCE = 0.25
+_MIN_PAUSE, _MAX_PAUSE = 0.0005, 0.02
+
+
+def signal_tree(identity: ProcessIdentity, marker: Marker, number: int) -> int:
+    """Send a signal to the whole tree, and return how many processes outside the leader's group got it.
+
+    TERM, HUP and INT are followed by CONT: a stopped process would keep them
+    pending for ever. The group is signalled as one only while its leader is
+    certainly the process it was; else each process by itself.
+    """
+    wakes = number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    as_group = _holds_its_pid(identity)
+    if as_group:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(identity.pid, number)
+            if wakes:
+                os.killpg(identity.pid, signal.SIGCONT)
+    reached = 0
+    for stat in tree(identity, marker):
+        if as_group and stat.group == identity.pid:
+            continue
+        reached += send_signal(stat.pid, stat.start_ticks, number)
+        if wakes:
+            send_signal(stat.pid, stat.start_ticks, signal.SIGCONT)
+    return reached
+
+
+def kill_tree(identity: ProcessIdentity, marker: Marker, patience: float = PATIENCE) -> int:
+    """KILL the whole tree and return how many processes that were, the surrounding sh not counted.
+
+    Takes milliseconds; at most `patience` seconds against a tree that grows as
+    fast as it is killed. The group is stopped first, so that nothing in it
+    can fork while it is counted.
+    """
+    leads = is_alive(identity)
+    if leads and _holds_its_pid(identity):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(identity.pid, signal.SIGSTOP)
+    try:
+        killed = _kill_all(lambda: tree(identity, marker), identity.pid if leads else 0, patience)
+    finally:
+        if leads:
+            send_signal(identity.pid, identity.start_ticks, signal.SIGCONT)
+    if leads and not _ends_within(identity, _LEADER_PATIENCE):
+        send_signal(identity.pid, identity.start_ticks, signal.SIGKILL)
+    return killed
+
+
+def sweep(identity: ProcessIdentity | None, marker: Marker, patience: float = PATIENCE) -> int:
+    """After the leader's end: KILL whatever is left of its tree, and return how many that were.
+
+    The usual case, nothing left, costs two system calls and one look at our
+    own children, if this process started the leader; else every process of
+    the host is asked for the marker. `identity` is None where it was never known.
+    """
+    if identity is not None and kin.orphans_reach_us(identity) and _left_nothing(identity, marker):
+        kin.note_swept(identity)
+        return 0
+    killed = _kill_all(lambda: tree(identity, marker), 0, patience)
+    if identity is not None:
+        kin.note_swept(identity)
+    return killed
+
+
+def tree_rss(identity: ProcessIdentity, marker: Marker) -> int:
+    """The resident memory of the tree in bytes; pages shared between its processes count in each."""
+    import psutil  # only a job with a memory limit pays for it
+
+    total = 0
+    for stat in _relatives(_all_processes(identity.start_ticks), identity, _orphans_of(identity, marker)):
+        with suppress(psutil.Error):
+            total += psutil.Process(stat.pid).memory_info().rss
+    return total
+
+
+def tree(identity: ProcessIdentity | None, marker: Marker) -> list[ProcStat]:
+    """The living processes of the tree, the leader included if it lives; by a look at every process.
+
+    Never ourselves nor init.
+    """
+    if identity is None:
+        everyone = _all_processes(0)
+        return _relatives(everyone, None, [stat.pid for stat in everyone if carries(stat.pid, marker)])
+    if identity.boot_id != boot_id():
+        return []
+    everyone = _all_processes(identity.start_ticks)
+    marked = {stat.pid for stat in everyone if carries(stat.pid, marker)}
+    return _relatives(everyone, identity, marked.union(_orphans_of(identity, marker)))
+
+
+def carries(pid: int, marker: Marker) -> bool:
+    """Whether the process has the run's marker in its environment, as it was at its exec."""
+    raw = read_proc(f"/proc/{pid}/environ")
+    if not raw:
+        return False
+    raw = b"\0" + raw + b"\0"
+    return (
+        b"\0%s=%d\0" % (RUN_ID.encode(), marker.run_id) in raw
+        and b"\0%s=%s\0" % (STORE_ID.encode(), marker.store_id.encode()) in raw
+    )
+
+
+def _all_processes(since: int) -> list[ProcStat]:
+    """Every living process of the host started at or after `since` ticks, but ourselves and init."""
+    spared = {1, os.getpid()}
+    found = (read_stat(pid) for pid in pids() if pid not in spared)
+    return [stat for stat in found if stat is not None and not stat.is_dead and stat.start_ticks >= since]
+
+
+def _relatives(
+    everyone: list[ProcStat], identity: ProcessIdentity | None, marked: Iterable[int]
+) -> list[ProcStat]:
+    """The marked ones, the leader's session, group and descendants, and the descendants of all these."""
+    by_pid = {stat.pid: stat for stat in everyone}
+    children: dict[int, list[int]] = {}
+    for stat in everyone:
+        children.setdefault(stat.parent, []).append(stat.pid)
+    waiting = list(marked)
+    if identity is not None and _number_is_theirs(identity):
+        pid = identity.pid
+        waiting += [pid] if pid in by_pid else []
+        waiting += [stat.pid for stat in everyone if pid in (stat.session, stat.group)]
+        waiting += children.get(pid, [])
+    found: dict[int, ProcStat] = {}
+    while waiting:
+        member = waiting.pop()
+        if member in by_pid and member not in found:
+            found[member] = by_pid[member]
+            waiting += children.get(member, [])
+    return list(found.values())
+
+
+def _number_is_theirs(identity: ProcessIdentity) -> bool:
+    """Whether the leader's pid, as the name of a session or group, still means its tree.
+
+    The kernel does not reuse a number while a session or group bears it, so it
+    does if the leader exists, or ended under our eyes a moment ago. Of one
+    that ended long before, the number may have been given out and freed again.
+    """
+    stat = read_stat(identity.pid)
+    if stat is None:
+        return kin.is_watched(identity)
+    return stat.start_ticks == identity.start_ticks
+
+
+def _holds_its_pid(identity: ProcessIdentity) -> bool:
+    """Whether the leader exists, running or not yet reaped, so that its group is certainly its own."""
+    if identity.boot_id != boot_id():
+        return False
+    stat = read_stat(identity.pid)
+    return stat is not None and stat.start_ticks == identity.start_ticks
+
+
+def _left_nothing(identity: ProcessIdentity, marker: Marker) -> bool:
+    """Whether the leader's group is empty and none of our orphans may be of its tree."""
+    if kin.is_unreaped(identity):
+        return False
+    if _has_group(identity.pid):
+        kin.reap_tree(identity)
+        if _has_group(identity.pid):
+            return False
+    return not _orphans_of(identity, marker)
+
+
+def _has_group(number: int) -> bool:
+    """Whether the process group has members; zombies count."""
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _orphans_of(identity: ProcessIdentity, marker: Marker) -> list[int]:
+    """Those of our orphans that carry the run's marker, or carry none and can be no other run's."""
+    found = []
+    for orphan in kin.orphans(identity):
+        is_marked = RUN_ID.encode() + b"=" in read_proc(f"/proc/{orphan.pid}/environ")
+        if carries(orphan.pid, marker) if is_marked else kin.is_only_candidate(identity, orphan):
+            found.append(orphan.pid)
+    return found
+
+
+def _kill_all(find: Callable[[], list[ProcStat]], spared: int, patience: float) -> int:
+    """KILL what `find` finds, again and again until it finds nothing twice; `spared` is a pid left alone."""
+    killed: set[tuple[int, int]] = set()
+    until = time.monotonic() + patience
+    pause = _MIN_PAUSE
+    quiet = 0
+    while quiet < 2:
+        targets = [stat for stat in find() if stat.pid != spared]
+        for stat in targets:
+            if send_signal(stat.pid, stat.start_ticks, signal.SIGKILL):
+                killed.add((stat.pid, stat.start_ticks))
+        # One empty look can miss a process in the middle of its exec, whose environment is not there yet.
+        quiet = 0 if targets else quiet + (1 if killed else 2)
+        if time.monotonic() > until:
+            break
+        if quiet < 2:
+            time.sleep(pause)
+            pause = min(pause * 2, _MAX_PAUSE)
+    return len(killed)
+
+
+def _ends_within(identity: ProcessIdentity, seconds: float) -> bool:
+    try:
+        fd = os.pidfd_open(identity.pid)
+    except OSError:
+        return True
+    try:
+        if not is_alive(identity):
+            return True
+        ready = select.poll()
+        ready.register(fd, select.POLLIN)
+        return bool(ready.poll(seconds * 1000))
+    finally:
+        os.close(fd)
