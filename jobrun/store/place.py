@@ -64,10 +64,10 @@ class FileIdentity:
 
 
 def identity(path: Path) -> FileIdentity | None:
-    """The file at this path now; None if there is none."""
+    """The file at this path now; None if there is none, or none that we can see."""
     try:
         stat = os.stat(path)  # noqa: PTH116 - every commit asks, and Path.stat costs twice as much
-    except FileNotFoundError:
+    except OSError:
         return None
     return FileIdentity(stat.st_dev, stat.st_ino)
 

@@ -23,40 +23,66 @@ _SKIPPED = (Outcome.SKIPPED,)
 _FAILED = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CANCELLED, Outcome.LOST)
 
 
+_JOBS_A_CALL = 100
+_ENOUGH = 32  # so many kept rows in a row, oldest first: the rest is younger, but for jumps of the clock
+
+
 @dataclass(frozen=True, slots=True)
 class Pruned:
     """What one call removed. `logs` are files to delete, relative to the state directory.
 
-    `more` says that another call would find more to remove.
+    `more` says that another call is needed to finish the round over all jobs;
+    `position` is where it goes on.
     """
 
     logs: tuple[Path, ...]
     runs: int
     events: int
     more: bool
+    position: str
 
 
 def prune_store(
-    connection: sqlite3.Connection, now: Instant, retention: Mapping[str, Retention], limit: int
+    connection: sqlite3.Connection,
+    now: Instant,
+    retention: Mapping[str, Retention],
+    limit: int,
+    position: str,
 ) -> Pruned:
-    """Remove at most about `limit` runs and `limit` host events, inside the caller's transaction."""
+    """Remove at most `limit` runs and `limit` host events, inside the caller's transaction.
+
+    Looks at the jobs after `position` in name order, a bounded number of them.
+    """
     doomed: list[int] = []
-    for job in _jobs(connection):
-        if len(doomed) >= limit:
+    more = False
+    for number, job in enumerate(_jobs_after(connection, position)):
+        if number == _JOBS_A_CALL:
+            more = True
             break
         doomed += _doomed(connection, job, retention.get(job, Retention()), now, limit - len(doomed))
-    logs: list[Path] = []
+        if len(doomed) >= limit:
+            more = True
+            break
+        position = job
+    logs = []
     for run_id in doomed:
         logs += [Path(path) for (path,) in connection.execute(PATHS, (run_id,))]
         connection.execute("DELETE FROM runs WHERE id = ? AND state = 'done'", (run_id,))
     connection.execute(_FORGET_TURNS)
+    if doomed:
+        connection.execute(f"PRAGMA incremental_vacuum({limit})").fetchall()
     events = connection.execute(FORGET_EVENTS, (now - EVENTS_KEPT, limit)).rowcount
-    return Pruned(tuple(logs), len(doomed), events, more=len(doomed) >= limit or events >= limit)
+    more = more or events >= limit
+    return Pruned(tuple(logs), len(doomed), events, more, position if more else "")
 
 
-def _jobs(connection: sqlite3.Connection) -> Iterator[str]:
-    """Every job that has history, by skipping through the index from name to name."""
-    name = ""
+def drop_definitions(connection: sqlite3.Connection, before: Instant, limit: int) -> int:
+    """Remove at most `limit` definitions seen first before that moment that no run and no job refers to."""
+    return connection.execute(DROP_DEFINITIONS, (before, limit)).rowcount
+
+
+def _jobs_after(connection: sqlite3.Connection, name: str) -> Iterator[str]:
+    """The jobs that have history, by skipping through the index from name to name."""
     while True:
         row = connection.execute(NEXT_JOB, (name,)).fetchone()
         if row is None or row[0] is None:
@@ -66,18 +92,24 @@ def _jobs(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _doomed(connection: sqlite3.Connection, job: str, keep: Retention, now: Instant, limit: int) -> list[int]:
-    """Ids of the job's runs that go, oldest first, at most `limit`."""
+    """Ids of the job's runs that go, oldest first within each outcome, at most `limit`."""
     groups = ((_SUCCEEDED, keep.keep_succeeded), (_FAILED, keep.keep_failed), (_SKIPPED, keep.keep_failed))
+    too_old = now - keep.keep_for
     doomed: list[int] = []
     for outcomes, number in groups:
         last = _last_beyond(connection, job, outcomes, number)
         for outcome in outcomes:
-            rest = limit - len(doomed)
-            if rest <= 0:
-                return doomed
-            rows = connection.execute(OLDEST, (job, outcome.value, rest)).fetchall()
-            too_old = now - keep.keep_for
-            doomed += [run_id for run_id, ended in rows if run_id <= last or ended < too_old]
+            kept = 0
+            for run_id, ended in connection.execute(OLDEST, (job, outcome.value)):
+                if len(doomed) >= limit:
+                    return doomed
+                if run_id <= last or ended < too_old:
+                    doomed.append(run_id)
+                    kept = 0
+                else:
+                    kept += 1
+                    if kept == _ENOUGH:
+                        break
     return doomed
 
 
@@ -93,8 +125,13 @@ def _last_beyond(connection: sqlite3.Connection, job: str, outcomes: tuple[Outco
 PATHS = "SELECT path FROM outputs WHERE run_id = ? AND path IS NOT NULL"
 NEXT_JOB = "SELECT min(job) FROM runs WHERE job > ?"
 NEWEST = "SELECT id FROM runs WHERE job = ? AND outcome = ? ORDER BY id DESC LIMIT ?"
-OLDEST = "SELECT id, state_since FROM runs WHERE job = ? AND outcome = ? ORDER BY id LIMIT ?"
+OLDEST = "SELECT id, state_since FROM runs WHERE job = ? AND outcome = ? ORDER BY id"
 FORGET_EVENTS = (
     "DELETE FROM host_events WHERE id IN (SELECT id FROM host_events WHERE at < ? ORDER BY at LIMIT ?)"
+)
+DROP_DEFINITIONS = (
+    "DELETE FROM definitions WHERE id IN (SELECT id FROM definitions AS old WHERE seen_at < ? "
+    "AND NOT EXISTS (SELECT 1 FROM runs WHERE definition_id = old.id) "
+    "AND NOT EXISTS (SELECT 1 FROM jobs WHERE definition_id = old.id) LIMIT ?)"
 )
 _FORGET_TURNS = "DELETE FROM clock_turns WHERE run_id < (SELECT min(id) FROM runs)"

@@ -7,11 +7,12 @@ reported (`StoreTrouble`), and the same facts may be committed again later.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
-from jobrun.domain.errors import StoreTrouble
+from jobrun.domain.errors import StoreRefused, StoreTrouble
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Retention
 from jobrun.domain.ledger import Fact, RunCreated, RunMoved, StaleWrite
@@ -19,7 +20,7 @@ from jobrun.store.damage import corrupt, suspect
 from jobrun.store.moments import TURN
 from jobrun.store.open import BUSY_TIMEOUT, open_for_writing
 from jobrun.store.place import identity, wal_path
-from jobrun.store.prune import Pruned, prune_store
+from jobrun.store.prune import Pruned, drop_definitions, prune_store
 from jobrun.store.snapshot import Snapshot, read_last_ended, read_snapshot
 from jobrun.store.trouble import words_for
 from jobrun.store.writes import Write, write_of
@@ -36,15 +37,18 @@ class Ledger:
         self._path = path
         self._wal = wal_path(path)
         self._busy_timeout = busy_timeout
-        self._open()
+        self._connection = self._open()
+        self._is_open = True
+        self._identity = identity(path)
+        self._prune_position = ""
 
-    def _open(self) -> None:
-        self._connection = open_for_writing(self._path, busy_timeout=self._busy_timeout)
-        self._identity = identity(self._path)
+    def _open(self) -> sqlite3.Connection:
+        connection = open_for_writing(self._path, busy_timeout=self._busy_timeout)
         self._wal_identity = identity(self._wal)
-        row = self._connection.execute(_NEWEST).fetchone()
+        row = connection.execute(_NEWEST).fetchone()
         # The newest run may lie up to TURN below the highest moment before it: assume that it does.
         self._newest: Instant = row[0] + TURN if row else 0
+        return connection
 
     def commit(self, facts: Sequence[Fact]) -> None:
         """Write the facts in their order, in one transaction; on return they are durable.
@@ -56,23 +60,10 @@ class Ledger:
         """
         if not facts:
             return
-        newest = self._newest
-        try:
-            self._check_files()
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._transaction() as connection:
             for write, group in groupby(facts, write_of):
-                self._write(write, list(group))
-            self._mark_turns(facts)
-            self._check_files()
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._newest = newest
-            self._roll_back()
-            raise self._told(error) from error
-        except BaseException:
-            self._newest = newest
-            self._roll_back()
-            raise
+                self._write(connection, write, list(group))
+            self._mark_turns(connection, facts)
 
     def load(self) -> Snapshot:
         """Everything a starting engine needs. Raises StoreCorrupt or StoreTrouble."""
@@ -87,36 +78,56 @@ class Ledger:
 
     def last_ended(self, jobs: Iterable[str]) -> dict[str, Instant]:
         """When the newest finished run of each of these jobs ended; jobs without one are left out."""
-        return read_last_ended(self._connection, jobs)
-
-    def prune(self, now: Instant, retention: Mapping[str, Retention], limit: int = 500) -> Pruned:
-        """Remove what is older or more than `retention` says, at most about `limit` rows of each kind.
-
-        A job that is not in the mapping (it left the plan) keeps the built-in
-        retention. Live runs are never touched. Raises StoreTrouble.
-        """
         try:
-            self._check_files()
-            self._connection.execute("BEGIN IMMEDIATE")
-            pruned = prune_store(self._connection, now, retention, limit)
-            self._check_files()
-            self._connection.execute("COMMIT")
-            if pruned.runs:
-                self._connection.execute(f"PRAGMA incremental_vacuum({limit})").fetchall()
+            return read_last_ended(self._connection, jobs)
         except sqlite3.Error as error:
-            self._roll_back()
             raise self._told(error) from error
-        except BaseException:
-            self._roll_back()
-            raise
+
+    def prune(self, now: Instant, retention: Mapping[str, Retention], limit: int = 200) -> Pruned:
+        """Remove what is older or more than `retention` says: one bounded piece of work.
+
+        A job that is not in the mapping (it left the plan, or was submitted)
+        has the built-in retention. Live runs are never touched. Call it again
+        while the answer says `more`. Raises StoreTrouble.
+        """
+        with self._transaction() as connection:
+            pruned = prune_store(connection, now, retention, limit, self._prune_position)
+        self._prune_position = pruned.position
         return pruned
+
+    def drop_definitions(self, before: Instant, limit: int = 10_000) -> int:
+        """Remove definitions first seen before that moment that no run and no job of the plan refers to.
+
+        To be called before `load`, when nobody holds the id of one that goes.
+        """
+        with self._transaction() as connection:
+            return drop_definitions(connection, before, limit)
 
     def close(self) -> None:
         """Close the database; SQLite moves the log's content into the file."""
+        self._is_open = False
         self._connection.close()
 
-    def _write(self, write: Write, facts: Sequence[Fact]) -> None:
-        connection = self._connection
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, on the files that are still those at their path."""
+        newest = self._newest
+        try:
+            self._prepare_files()
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield self._connection
+            self._check_files()
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._newest = newest
+            self._roll_back()
+            raise self._told(error) from error
+        except BaseException:
+            self._newest = newest
+            self._roll_back()
+            raise
+
+    def _write(self, connection: sqlite3.Connection, write: Write, facts: Sequence[Fact]) -> None:
         if not write.guarded and len(facts) > 1:
             try:
                 connection.executemany(write.sql, [write.values(fact) for fact in facts])
@@ -157,50 +168,74 @@ class Ledger:
                 )
         return StaleWrite(f"{error}: {facts[0]}")
 
-    def _mark_turns(self, facts: Iterable[Fact]) -> None:
+    def _mark_turns(self, connection: sqlite3.Connection, facts: Iterable[Fact]) -> None:
         """Keep `clock_turns` true: the ids at which created_at falls back (schema.sql)."""
         for fact in facts:
             if type(fact) is not RunCreated:
                 continue
             created = fact.run.created_at
             if created < self._newest - TURN:
-                self._connection.execute("INSERT INTO clock_turns (run_id) VALUES (?)", (fact.run.id,))
+                connection.execute("INSERT INTO clock_turns (run_id) VALUES (?)", (fact.run.id,))
                 self._newest = created
             elif created > self._newest:
                 self._newest = created
 
+    def _prepare_files(self) -> None:
+        """See to it that what we write goes to the files at our path. Raises StoreTrouble."""
+        if self._is_open:
+            self._check_database()
+            if identity(self._wal) == self._wal_identity:
+                return
+            self._rescue_log()
+        self._reopen()
+
     def _check_files(self) -> None:
-        """Raise StoreTrouble if the files we write to are no longer those at their path."""
-        if identity(self._path) != self._identity:
-            what = "replaced" if identity(self._path) else "removed"
+        """Raise StoreTrouble if the files we write to are not those at our path."""
+        self._check_database()
+        if identity(self._wal) != self._wal_identity:
+            raise self._log_trouble()
+
+    def _check_database(self) -> None:
+        present = identity(self._path)
+        if present != self._identity:
             raise StoreTrouble(
-                f"The database {self._path} was {what} while the daemon used it.",
+                f"The database {self._path} was {'replaced' if present else 'removed'} while in use.",
                 "Put the original file back, or restart the daemon to go on with what is there now.",
             )
-        if identity(self._wal) != self._wal_identity and not self._rescue_log():
-            raise StoreTrouble(
-                f"The database's log {self._wal} was removed or replaced while the daemon used it.",
-                "jobrun rescues what was in it as soon as no command reads the history.",
-            )
 
-    def _rescue_log(self) -> bool:
+    def _rescue_log(self) -> None:
         """The log was removed under us. Its content is still ours to read: move it into the database."""
-        if self._connection.in_transaction:
-            return False
         busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
-            return False
+            raise self._log_trouble()
+        self._is_open = False
         self._connection.close()
-        self._open()
-        return True
+
+    def _log_trouble(self) -> StoreTrouble:
+        return StoreTrouble(
+            f"The database's log {self._wal} was removed or replaced while in use.",
+            "jobrun rescues what was in it as soon as no other process reads the history.",
+        )
+
+    def _reopen(self) -> None:
+        self._check_database()
+        try:
+            self._connection = self._open()
+        except StoreRefused as error:
+            raise StoreTrouble(error.sentence, error.hint) from error
+        self._is_open = True
+        self._check_database()
 
     def _roll_back(self) -> None:
-        """Leave no transaction open. If even that fails, a fresh connection has none."""
+        """Leave no transaction open; a connection that cannot even roll back is given up."""
+        if not self._is_open:
+            return
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
-            pass
+            self._is_open = False
+            self._connection.close()
 
     def _told(self, error: sqlite3.Error) -> Exception:
         words = words_for(error, self._path)

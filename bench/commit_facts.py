@@ -1,0 +1,145 @@
+"""What a commit of the ledger costs: batches of 1, 10 and 100 run transitions.
+
+    python bench/commit_facts.py [DIRECTORY] [--runs 5000]
+
+Takes runs through their whole life (created and admitted, started,
+ended) and counts transitions per second. DIRECTORY should lie on the disk
+in question; beside it stands what one write and fdatasync costs there.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from jobrun.domain.ledger import (
+    AttemptClosed,
+    AttemptOpened,
+    AttemptStarted,
+    DefinitionSeen,
+    Fact,
+    RunCreated,
+    RunMoved,
+    ScheduleSeen,
+    SlotsDecided,
+)
+from jobrun.domain.run import (
+    AttemptEnd,
+    Done,
+    Outcome,
+    ProcessIdentity,
+    Queued,
+    Run,
+    Running,
+    Slot,
+    Starting,
+    Trigger,
+)
+from jobrun.store.writer import Ledger
+
+AT = 1_700_000_000_000_000
+BOOT = "0d7f5b7c-9f0c-4a53-9d3b-2f4a4a1f6c11"
+TRANSITIONS = 3
+
+
+def life(number: int) -> Iterator[list[Fact]]:
+    """The facts of a run's whole life, one list for each transition of the engine."""
+    created = AT + number * 1_000_000
+    slot = Slot("every 1s", created)
+    queued = Run(
+        id=number,
+        job="bench",
+        queue="default",
+        definition_id=1,
+        trigger=Trigger.SCHEDULE,
+        status=Queued(created),
+        created_at=created,
+        slot=slot,
+    )
+    starting = replace(queued, status=Starting(created), attempt=1, charged=1)
+    process = ProcessIdentity(4000 + number, 123456 + number, BOOT)
+    running = replace(starting, status=Running(process, created + 900))
+    done = replace(running, status=Done(Outcome.SUCCEEDED, None, created + 5000, "", 0))
+    end = AttemptEnd(
+        ended_at=created + 5000,
+        outcome=Outcome.SUCCEEDED,
+        cause=None,
+        exit_code=0,
+        user_time=900,
+        system_time=1100,
+        max_rss=3_600_000,
+    )
+    yield [
+        RunCreated(queued),
+        SlotsDecided("bench", "every 1s", created),
+        RunMoved(queued, starting),
+        AttemptOpened(starting.fence, created),
+    ]
+    yield [RunMoved(starting, running), AttemptStarted(running.fence, process, created + 900)]
+    yield [RunMoved(running, done), AttemptClosed(done.fence, end)]
+
+
+def batches(runs: int, size: int) -> Iterator[list[Fact]]:
+    """The lives of all runs, `size` side by side, cut into batches of `size` transitions."""
+    for first in range(1, runs + 1, size):
+        lives = [list(life(number)) for number in range(first, first + size)]
+        for step in range(TRANSITIONS):
+            yield [fact for steps in lives for fact in steps[step]]
+
+
+def measure(directory: Path, size: int, runs: int) -> tuple[float, float, float]:
+    """Transitions per second, the median commit in ms, and bytes per run."""
+    path = directory / f"bench-{size}.db"
+    ledger = Ledger(path)
+    ledger.commit(
+        [DefinitionSeen(1, "bench", "0" * 12, "{}", AT), ScheduleSeen("bench", "every 1s", AT, AT, None)]
+    )
+    work = list(batches(runs, size))
+    times = []
+    began = time.perf_counter()
+    for batch in work:
+        start = time.perf_counter()
+        ledger.commit(batch)
+        times.append(time.perf_counter() - start)
+    spent = time.perf_counter() - began
+    ledger.close()
+    return runs * TRANSITIONS / spent, statistics.median(times) * 1000, path.stat().st_size / runs
+
+
+def sync_cost(directory: Path) -> float:
+    """Milliseconds of one 4 KiB append and fdatasync."""
+    path = directory / "sync"
+    handle = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+    times = []
+    for _ in range(200):
+        start = time.perf_counter()
+        os.write(handle, bytes(4096))
+        os.fdatasync(handle)
+        times.append(time.perf_counter() - start)
+    os.close(handle)
+    path.unlink()
+    return statistics.median(times) * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure commits of the ledger.")
+    parser.add_argument("directory", type=Path, nargs="?", default=Path(tempfile.gettempdir()))
+    parser.add_argument("--runs", type=int, default=5000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.directory) as scratch:
+        print(f"one append and fdatasync: {sync_cost(Path(scratch)):.2f} ms")
+        for size in (1, 10, 100):
+            runs = max(options.runs // (10 if size == 1 else 1) // size, 1) * size
+            rate, median, per_run = measure(Path(scratch), size, runs)
+            print(
+                f"batches of {size:3}: {rate:8.0f} transitions/s, {median:6.2f} ms a commit, "
+                f"{per_run:.0f} bytes per run"
+            )
+
+
+if __name__ == "__main__":
+    main()
