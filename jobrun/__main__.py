@@ -1,0 +1,19 @@
+"""Where the `jobrun` command begins. Nothing is imported before it is known to be needed."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line of this process; the return value is its exit code."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["_complete"]:
+        from jobrun.cli.complete import answer
+
+        return answer(arguments[1:])
+    from jobrun.cli.gate import run
+
+    return run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Cells and tables of runs, attempts and times, shared by the commands that show them.
+
+On a terminal times are short or relative; in a pipe they are ISO 8601 with
+offset, so that a line means the same tomorrow.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import tzinfo
+
+from jobrun.cli.moments import iso_seconds, localize, relative_words, span_words
+from jobrun.cli.output import has_colour, on_terminal
+from jobrun.cli.reach import Reach, now
+from jobrun.cli.render import Block, Cell, Table, show
+from jobrun.cli.words import DELAYS, TONES, cause_words
+from jobrun.domain.instants import DAY, SECOND, Instant
+from jobrun.domain.run import Delayed, Done, Queued, Running, Starting, Stopping
+from jobrun.store.views import RunRow
+
+Row = tuple[Cell | str, ...]
+
+
+class Look:
+    """How times look: for whom, in which zone, seen from which moment."""
+
+    def __init__(self, reach: Reach, moment: Instant | None = None, *, terminal: bool | None = None) -> None:
+        self.zone: tzinfo | None = reach.zone
+        self.now = now() if moment is None else moment
+        self.terminal = on_terminal() if terminal is None else terminal
+
+    def moment(self, instant: Instant | None) -> str:
+        """A moment: `21:04:10` today, with its date on other days; ISO in a pipe."""
+        if instant is None:
+            return "-"
+        if not self.terminal:
+            return iso_seconds(instant, self.zone)
+        there, here = localize(instant, self.zone), localize(self.now, self.zone)
+        if there.date() == here.date():
+            return f"{there:%H:%M:%S}"
+        return f"{there:%Y-%m-%d %H:%M}" if abs(instant - self.now) < 3650 * DAY else f"{there:%Y-%m-%d}"
+
+    def near(self, instant: Instant | None) -> str:
+        """A moment seen from now: `in 4 min`, `2 h ago`; ISO in a pipe."""
+        if instant is None:
+            return "-"
+        return relative_words(instant, self.now) if self.terminal else iso_seconds(instant, self.zone)
+
+    def span(self, span: int | None) -> str:
+        """A span: `2 h 5 min`; seconds with milliseconds in a pipe."""
+        if span is None:
+            return "-"
+        return span_words(span) if self.terminal else f"{span / SECOND:.3f}s"
+
+    def print(self, *blocks: Block) -> None:
+        """Print the blocks in this look."""
+        show(blocks, terminal=self.terminal, colour=has_colour())
+
+
+def outcome_cell(row: RunRow | None) -> Cell:
+    """The outcome of a finished run, the state of a live one."""
+    if row is None:
+        return Cell("-", "dim")
+    status = row.run.status
+    word = status.outcome.value if isinstance(status, Done) else row.run.state
+    return Cell(word, TONES.get(word, ""))
+
+
+def why(row: RunRow, look: Look) -> str:
+    """One line about why the run stands as it does."""
+    run, status = row.run, row.run.status
+    match status:
+        case Done():
+            return cause_words(status.cause.value if status.cause else None, status.detail)
+        case Delayed():
+            return f"until {look.moment(status.until)}: {DELAYS[status.reason]}"
+        case Queued():
+            return f"waits for a place in queue {run.queue}"
+        case Starting():
+            return ""
+        case Running():
+            return f"pid {status.process.pid}"
+        case Stopping():
+            killed = ", killed" if status.killed_at is not None else ""
+            return f"pid {status.process.pid}, being stopped ({status.cause.value}{killed})"
+
+
+def due_at(row: RunRow) -> Instant:
+    """The moment a run is about: its slot, else when it was asked for."""
+    slot = row.run.slot
+    return slot.scheduled_at if slot else row.run.created_at
+
+
+def history_table(rows: Sequence[RunRow], look: Look, *, with_job: bool = True) -> Table:
+    """Runs, one to a line."""
+    columns = ("run", "job", "outcome", "due", "started", "took", "attempt", "why")
+    lines: list[Row] = []
+    for row in rows:
+        run = row.run
+        took = row.duration
+        if took is None and row.started_at is not None and run.is_live:
+            took = look.now - row.started_at
+        due = look.moment(due_at(row))
+        if run.slot is not None and run.slot.count > 1:
+            due += f" (+{run.slot.count - 1})"
+        tries = f"{run.attempt}/{run.max_attempts}" if run.attempt else "-"
+        line: Row = (
+            str(run.id),
+            run.job,
+            outcome_cell(row),
+            due,
+            look.moment(row.started_at),
+            look.span(took),
+            tries,
+            why(row, look),
+        )
+        lines.append(line if with_job else line[:1] + line[2:])
+    if not with_job:
+        columns = columns[:1] + columns[2:]
+    return Table(columns, lines, right=("run", "took", "attempt"))
+
+
+def live_table(rows: Iterable[RunRow], look: Look) -> Table:
+    """Unfinished runs, one to a line, with how long each has been at it."""
+    lines: list[Row] = []
+    for row in rows:
+        run = row.run
+        begun = row.started_at if run.state in ("running", "stopping") else run.created_at
+        since = look.span(look.now - begun) if look.terminal and begun is not None else look.moment(begun)
+        tries = f"{run.attempt}/{run.max_attempts}" if run.attempt else "-"
+        lines.append((str(run.id), run.job, outcome_cell(row), since, tries, why(row, look)))
+    column = "for" if look.terminal else "since"
+    return Table(("run", "job", "state", column, "attempt", "why"), lines, right=("run", "attempt"))

@@ -1,0 +1,164 @@
+"""`jobrun add`: a job from the command line, as a file of its own in jobs.d."""
+
+from typing import Annotated, Any
+
+import typer
+
+from jobrun.cli.changed import reload_if_running
+from jobrun.cli.jobtable import command_value, env_table, json_value, kwargs_table, said
+from jobrun.cli.moments import localize, parse_future
+from jobrun.cli.output import say
+from jobrun.cli.reach import now, reach_of
+from jobrun.domain.errors import UsageError
+
+EXAMPLES = (
+    (
+        "jobrun add backup --cron '0 3 * * *' --timeout 2h -- 'pg_dump app | zstd > /backups/app.zst'",
+        "one word after `--` is text for the shell",
+    ),
+    ("jobrun add poll --every 30s -- curl -fsS localhost/poll", "several words are a program and arguments"),
+    ("jobrun add report --cron @daily --python app.reports:daily --kwarg days=7", "a Python function"),
+)
+
+
+def command(
+    context: typer.Context,
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new job's name.")],
+    words: Annotated[list[str] | None, typer.Argument(metavar="CMD", help="The command, after `--`.")] = None,
+    cron: Annotated[
+        str | None, typer.Option("--cron", metavar="EXPR", help="Due when this cron text says so.")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="SPAN", help='Due at fixed intervals, such as "30s".')
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="SPAN", help="Due this long after the last run's end.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help='Due once: "2026-03-01T03:00", "tomorrow 03:00", "2h".'),
+    ] = None,
+    python: Annotated[
+        str | None, typer.Option("--python", metavar="MODULE:FUNCTION", help="Call this function.")
+    ] = None,
+    arg: Annotated[
+        list[str] | None,
+        typer.Option("--arg", metavar="VALUE", help="An argument of the function, as JSON or text."),
+    ] = None,
+    kwarg: Annotated[
+        list[str] | None, typer.Option("--kwarg", metavar="K=V", help="A keyword argument of the function.")
+    ] = None,
+    interpreter: Annotated[
+        str | None, typer.Option("--interpreter", metavar="FILE", help="The Python that calls the function.")
+    ] = None,
+    description: Annotated[
+        str | None, typer.Option("--description", metavar="TEXT", help="What the job is for.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; may be repeated.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option("--timezone", metavar="ZONE", help="The zone of the cron text.")
+    ] = None,
+    queue: Annotated[
+        str | None, typer.Option("--queue", "-q", metavar="QUEUE", help="The queue it runs in.")
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="SPAN", help="Stop an attempt after this time.")
+    ] = None,
+    grace: Annotated[
+        str | None, typer.Option("--grace", metavar="SPAN", help="Time between TERM and KILL.")
+    ] = None,
+    attempts: Annotated[
+        int | None, typer.Option("--attempts", metavar="N", help="How often to try, the first included.")
+    ] = None,
+    delay: Annotated[
+        str | None, typer.Option("--delay", metavar="SPAN", help="The wait before the second attempt.")
+    ] = None,
+    overlap: Annotated[
+        str | None,
+        typer.Option(
+            "--overlap",
+            metavar="RULE",
+            help="If the last run is unfinished: skip, queue_one, queue_all, replace or allow.",
+        ),
+    ] = None,
+    catch_up: Annotated[
+        str | None,
+        typer.Option("--catch-up", metavar="RULE", help="Of missed times, run none, the latest or all."),
+    ] = None,
+    spread: Annotated[
+        str | None,
+        typer.Option("--spread", metavar="SPAN", help="Start up to this much later, fixed per host and job."),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", "-e", metavar="K=V", help="Set a variable; K alone copies yours."),
+    ] = None,
+    cwd: Annotated[str | None, typer.Option("--cwd", metavar="DIR", help="The working directory.")] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="USER", help="Run as this user (root's daemon only).")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option("--memory", metavar="SIZE", help='Limit of memory, such as "512M".')
+    ] = None,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Add it without starting it.")] = False,
+) -> None:
+    """Add a job.
+
+    Writes jobs.d/NAME.toml beside the job file and makes a running daemon read it. Files that a person
+    wrote are never changed. A job without --cron, --every, --after or --at starts only by `jobrun run`.
+
+    One word after `--` is text for /bin/sh; several words are a program with its arguments, run without
+    a shell. Options not listed here can be written in the file; see jobs.toml(5).
+    """
+    from jobrun.conf.write import add_job
+
+    reach = reach_of(context)
+    table: dict[str, Any] = said(
+        description=description,
+        cron=cron,
+        every=every,
+        after=after,
+        timezone=timezone,
+        queue=queue,
+        tags=tag,
+        timeout=timeout,
+        grace=grace,
+        attempts=attempts,
+        delay=delay,
+        overlap=overlap,
+        catch_up=catch_up,
+        spread=spread,
+        env=env_table(env),
+        cwd=cwd,
+        user=user,
+        memory=memory,
+    )
+    if at is not None:
+        table["at"] = localize(parse_future(at, now(), reach.zone), reach.zone)
+    if disabled:
+        table["enabled"] = False
+    if python is not None:
+        if words:
+            raise UsageError(
+                "A job has either --python or a command.", "Arguments of the function go into --arg."
+            )
+        table |= said(
+            python=python,
+            args=[json_value(value) for value in arg or ()],
+            kwargs=kwargs_table(kwarg),
+            interpreter=interpreter,
+        )
+    elif arg or kwarg or interpreter:
+        raise UsageError("--arg, --kwarg and --interpreter go with --python.")
+    elif words:
+        table["command"] = command_value(words)
+    else:
+        raise UsageError(
+            "The job has nothing to run.",
+            f"Put the command after `--`: jobrun add {name} --cron '0 3 * * *' -- CMD…",
+        )
+    path = add_job(reach.places, name, table)
+    say(f"Added {name} in {path}{reload_if_running(reach)}.")

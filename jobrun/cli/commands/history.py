@@ -1,0 +1,94 @@
+"""`jobrun history`: runs, newest first."""
+
+from typing import Annotated
+
+import typer
+
+from jobrun.cli import options
+from jobrun.cli.moments import parse_past
+from jobrun.cli.output import remark, say_json
+from jobrun.cli.reach import now, reach_of
+from jobrun.domain.errors import UsageError
+from jobrun.domain.run import Cause, Outcome
+
+EXAMPLES = (
+    ("jobrun history backup", "the runs of one job"),
+    ("jobrun history --outcome failed --outcome timed_out --since yesterday", "what went wrong since then"),
+    ("jobrun history --cause overlap --json", "every slot that was skipped for an unfinished run"),
+)
+
+
+def command(
+    context: typer.Context,
+    *,
+    job: options.OptionalJob = None,
+    outcome: Annotated[
+        list[Outcome] | None,
+        typer.Option("--outcome", "-o", help="Only runs that ended like this; may be repeated."),
+    ] = None,
+    cause: Annotated[
+        Cause | None, typer.Option("--cause", metavar="CAUSE", help='Only this cause, such as "overlap".')
+    ] = None,
+    queue: options.QueueOption = None,
+    live: Annotated[bool, typer.Option("--live", help="Only unfinished runs.")] = False,
+    since: options.Since = None,
+    until: options.Until = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=1_000_000, help="At most this many.")
+    ] = 20,
+    before: Annotated[
+        int | None, typer.Option("--before", metavar="RUN", help="Only runs with a smaller number.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """List runs, newest first.
+
+    Every due moment is here: as a run, or as skipped with its cause. A long missed stretch is one line,
+    with the number of further slots in brackets. --since and --until go by the moment at which the run
+    came into being.
+    """
+    from jobrun.store.views import RunFilter
+
+    reach = reach_of(context)
+    if not reach.has_store:
+        return _no_store(json)
+    moment = now()
+    wanted = RunFilter(
+        job=job,
+        outcomes=tuple(outcome or ()),
+        cause=cause.value if cause else None,
+        queue=queue,
+        state="live" if live else None,
+        since=None if since is None else parse_past(since, moment, reach.zone),
+        until=None if until is None else parse_past(until, moment, reach.zone),
+    )
+    if live and wanted.outcomes:
+        raise UsageError("An unfinished run has no outcome.", "Give --live or --outcome, not both.")
+    rows = reach.history.runs(wanted, limit=limit, before=before)
+    if not rows and job is not None and reach.history.last_run(job) is None:
+        from jobrun.cli.known import unknown_job
+
+        if reach.history.job(job) is None:
+            raise unknown_job(job, reach.history.job_names())
+    if json:
+        from jobrun.cli.shapes import run_shape
+
+        say_json({"runs": [run_shape(row, reach.zone) for row in rows]})
+        return None
+    if not rows:
+        remark("No such run.")
+        return None
+    from jobrun.cli.cells import Look, history_table
+
+    look = Look(reach, moment)
+    look.print(history_table(rows, look, with_job=job is None))
+    if len(rows) == limit:
+        remark(f"There may be more: --limit shows more, --before {rows[-1].run.id} what is older.")
+    return None
+
+
+def _no_store(json: bool) -> None:
+    if json:
+        say_json({"runs": []})
+    else:
+        remark("No daemon has run here yet, so there is no history.")

@@ -1,0 +1,20 @@
+"""Options and arguments that several commands share, so that they read the same everywhere."""
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON; its shape is in docs/json.md.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's name.")]
+OptionalJob = Annotated[str | None, typer.Argument(metavar="JOB", help="Only this job.")]
+Runs = Annotated[list[int], typer.Argument(metavar="RUN", help="The numbers of the runs.")]
+QueueOption = Annotated[str | None, typer.Option("--queue", "-q", metavar="QUEUE", help="Only this queue.")]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="TIME", help='From this moment on: "2h" (ago), "yesterday", "2026-03-01T03:00".'
+    ),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Up to this moment, written like --since.")
+]

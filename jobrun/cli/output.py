@@ -1,0 +1,41 @@
+"""How a command speaks: data on stdout, remarks on stderr, JSON as UTF-8 whatever the locale."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+
+def say(line: str = "") -> None:
+    """One line of data."""
+    sys.stdout.write(line + "\n")
+
+
+def remark(line: str) -> None:
+    """One line for the person at the terminal, out of the data's way."""
+    sys.stdout.flush()
+    sys.stderr.write(line + "\n")
+
+
+def say_json(shape: Mapping[str, Any]) -> None:
+    """One JSON document, two spaces deep. A lone surrogate becomes its JSON escape."""
+    import json
+
+    text = json.dumps(shape, ensure_ascii=False, indent=2) + "\n"
+    sys.stdout.flush()
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        sys.stdout.write(text)
+        return
+    buffer.write(text.encode("utf-8", "backslashreplace"))
+    buffer.flush()
+
+
+def on_terminal() -> bool:
+    """Whether a person is looking at stdout."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colour() -> bool:
+    """Whether stdout may be coloured: a terminal, and no NO_COLOR (any value but the empty one)."""
+    return on_terminal() and not os.environ.get("NO_COLOR")

@@ -1,0 +1,58 @@
+"""Every command by name, with its group and one line about it, and no import of any of them.
+
+`jobrun --help` is printed from this table alone. A test compares each line
+with the first line of the command's own description.
+"""
+
+from dataclasses import dataclass
+
+GROUPS: dict[str, str] = {
+    "files": "Job files",
+    "jobs": "Jobs",
+    "runs": "Runs",
+    "host": "Daemon and shell",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command: its name, its group, and what it does in one line."""
+
+    name: str
+    group: str
+    summary: str
+
+    @property
+    def module(self) -> str:
+        """The module that holds the command."""
+        return f"jobrun.cli.commands.{self.name}"
+
+
+COMMANDS: dict[str, Entry] = {
+    name: Entry(name, group, summary)
+    for group, name, summary in (
+        ("files", "init", "Write an example job file to start from."),
+        ("files", "check", "Check the job file and name every problem."),
+        ("files", "schema", "Print the JSON schema of the job file, for editors."),
+        ("jobs", "add", "Add a job."),
+        ("jobs", "remove", "Remove a job that `add` wrote."),
+        ("jobs", "list", "List the jobs."),
+        ("jobs", "show", "Show everything about a job or a run."),
+        ("jobs", "next", "Show when jobs are due next."),
+        ("jobs", "explain", "Say in words what a cron expression means."),
+        ("jobs", "pause", "Pause a job or a queue."),
+        ("jobs", "resume", "Resume a paused job or queue."),
+        ("runs", "status", "Show what is going on: the daemon, live runs, every job."),
+        ("runs", "history", "List runs, newest first."),
+        ("runs", "logs", "Print what a run printed."),
+        ("runs", "run", "Start a job now, or at a later moment."),
+        ("runs", "submit", "Run a command once, supervised and recorded."),
+        ("runs", "wait", "Wait until runs have ended."),
+        ("runs", "cancel", "Cancel runs: waiting ones at once, running ones by TERM, then KILL."),
+        ("runs", "retry", "Run failed runs again, as new runs."),
+        ("host", "daemon", "Run the daemon in the foreground."),
+        ("host", "reload", "Make the daemon read its job file again."),
+        ("host", "stop", "Stop the daemon."),
+        ("host", "completion", "Print the shell completion script."),
+    )
+}
