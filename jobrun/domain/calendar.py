@@ -40,6 +40,7 @@ __all__ = [
     "NeverComes",
     "check_cron",
     "cron_between",
+    "fitting_walls",
     "is_fixed_time",
     "iter_cron",
     "load_zone",
@@ -106,6 +107,17 @@ def cron_between(
         raise AssertionError(pieces[0])
     count = sum(piece.count for piece in pieces)
     return first * SECOND, last * SECOND, count, tuple(reversed(youngest))
+
+
+def fitting_walls(text: str, first: int, end: int, most: int) -> list[int]:
+    """The wall times (seconds since 1970, no zone) in [first, end) that the text names, `most` at most."""
+    pattern = _pattern(text)
+    walls: list[int] = []
+    wall = None if pattern.is_empty else pattern.first_from(first)
+    while wall is not None and wall < end and len(walls) < most:
+        walls.append(wall)
+        wall = pattern.first_from(wall + 1)
+    return walls
 
 
 class _Days:
@@ -326,12 +338,12 @@ def _never_comes(cron: CronText) -> NeverComes:
     names = [MONTHS[month - 1] for month in months.values]
     if not days.marks and min(days.values) > 29 and min(days.values) > max(map(_longest, months.values)):
         where = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
-        reason = f"there is no day {days.values[0]} in {where}, so it would never come"
+        reason = f"it never comes: there is no day {days.values[0]} in {where}"
         hint = "the last day of a month is written L"
         return NeverComes(reason, hint, field=DAY_OF_MONTH.name, start=days.start, end=days.end)
     week = cron.day_of_week
     return NeverComes(
-        "no date fits both day-of-month and day-of-week, so it would never come",
+        "it never comes: no date fits both day-of-month and day-of-week",
         "with a * in front of one of them both must fit",
         field=DAY_OF_WEEK.name,
         start=week.start,
