@@ -1,0 +1,311 @@
+"""The checks of single values, each with a sentence of its own.
+
+A check takes what tomllib gives and returns what the domain works with
+(microseconds, bytes, instants), or raises a Fault.
+"""
+
+import math
+import re
+import signal
+from collections.abc import Callable
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import Any
+
+from jobrun.conf.problems import Fault, did_you_mean, quoted
+from jobrun.domain.instants import Duration, Instant, format_duration, from_datetime, parse_duration
+from jobrun.domain.sizes import parse_size
+
+_LONGEST_TEXT = 64
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SET_BY_US = frozenset(
+    (
+        "JOBRUN_RUN_ID",
+        "JOBRUN_STORE_ID",
+        "JOBRUN_JOB",
+        "JOBRUN_ATTEMPT",
+        "JOBRUN_MAX_ATTEMPTS",
+        "JOBRUN_QUEUE",
+        "JOBRUN_SCHEDULED_AT",
+    )
+)
+_DEEPEST_ARGUMENT = 50
+# RFC 7493 and the definition's digest both want numbers that every reader understands alike.
+_LARGEST_WHOLE = 1 << 63
+
+
+def kind_of(value: object) -> str:
+    """What a TOML value is, in words."""
+    kinds: tuple[tuple[type, str], ...] = (
+        (bool, "true or false"),
+        (int, "a whole number"),
+        (float, "a number"),
+        (str, "text"),
+        (list, "an array"),
+        (dict, "a table"),
+        (datetime, "a date-time"),
+        (date, "a date"),
+        (time, "a time"),
+    )
+    return next((words for kind, words in kinds if isinstance(value, kind)), type(value).__name__)
+
+
+def check_text(value: object) -> str:
+    """Text without NUL, which neither a process nor a file name can take."""
+    if not isinstance(value, str):
+        hint = "Write it in quotes." if isinstance(value, int | float) else ""
+        raise Fault(f"expected text, not {kind_of(value)}", hint)
+    if "\0" in value:
+        raise Fault("the text contains a NUL character")
+    return value
+
+
+def check_filled(value: object) -> str:
+    """Text that is not empty."""
+    text = check_text(value)
+    if not text.strip():
+        raise Fault("the text is empty")
+    return text
+
+
+def check_flag(value: object) -> bool:
+    """true or false."""
+    if not isinstance(value, bool):
+        raise Fault(f"expected true or false, not {kind_of(value)}")
+    return value
+
+
+def check_name(value: object) -> str:
+    """The name of a job, a queue, a template or a schedule."""
+    name = check_text(value)
+    if not NAME.fullmatch(name):
+        raise Fault(
+            f"{quoted(name)} cannot be a name",
+            "A name has letters, digits, '.', '_' and '-', begins with a letter or digit, "
+            "and has at most 64 characters.",
+        )
+    if name.isdigit():
+        raise Fault(f"{quoted(name)} cannot be a name", "A number would be taken for a run; add a letter.")
+    return name
+
+
+def whole(least: int, most: int) -> Callable[[object], int]:
+    """A check for whole numbers between two bounds, both included."""
+
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Fault(f"expected a whole number, not {kind_of(value)}")
+        if value < least:
+            raise Fault(f"the number must be at least {least}")
+        if value > most:
+            raise Fault(f"the number must be at most {most}")
+        return value
+
+    return check
+
+
+def choice(options: type[StrEnum]) -> Callable[[object], StrEnum]:
+    """A check for one of a few words."""
+    words = [option.value for option in options]
+
+    def check(value: object) -> StrEnum:
+        text = check_text(value)
+        if text not in words:
+            expected = ", ".join(f'"{word}"' for word in words[:-1]) + f' or "{words[-1]}"'
+            raise Fault(f"expected {expected}, not {quoted(text)}", did_you_mean(text, words))
+        return options(text)
+
+    return check
+
+
+def span(least: Duration = 0) -> Callable[[object], Duration]:
+    """A check for durations of at least `least` microseconds."""
+
+    def check(value: object) -> Duration:
+        if not isinstance(value, str | int | float):
+            raise Fault(f'expected a duration such as "90s", not {kind_of(value)}')
+        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            raise Fault(f"{quoted(value)} is not a duration", 'Write "90s", "1h30m", "7d" or seconds.')
+        try:
+            duration = parse_duration(value)
+        except ValueError as error:
+            raise Fault(str(error)) from None
+        if duration < least:
+            raise Fault(f"the duration must be at least {format_duration(least)}")
+        return duration
+
+    return check
+
+
+def size(least: int) -> Callable[[object], int]:
+    """A check for sizes of at least `least` bytes."""
+
+    def check(value: object) -> int:
+        if not isinstance(value, str | int):
+            raise Fault(f'expected a size such as "512M", not {kind_of(value)}')
+        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            raise Fault(f"{quoted(value)} is not a size", 'Write "512M", "1G" or a number of bytes.')
+        try:
+            count = parse_size(value)
+        except ValueError as error:
+            raise Fault(str(error)) from None
+        if not least <= count < _LARGEST_WHOLE:
+            bound = f"at least {least} bytes" if count < least else "below 8 EiB"
+            raise Fault(f"the size must be {bound}", 'Units are K, M, G and T, as in "512M".')
+        return count
+
+    return check
+
+
+def check_moment(value: object) -> Instant:
+    """A TOML date-time with an offset, or the same as text."""
+    moment = value
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value[:_LONGEST_TEXT])
+        except ValueError:
+            raise Fault(f"{quoted(value)} is not a date-time", _WRITE_MOMENT) from None
+    if not isinstance(moment, datetime):
+        raise Fault(f"expected a date-time, not {kind_of(value)}", _WRITE_MOMENT)
+    if moment.tzinfo is None:
+        raise Fault("the date-time has no offset, so it is not one moment", _WRITE_MOMENT)
+    return from_datetime(moment)
+
+
+_WRITE_MOMENT = "Write it with an offset: 2026-12-01T02:00:00+01:00, or …Z for UTC."
+
+
+def check_umask(value: object) -> int:
+    """A umask as octal text; a bare number would be read as decimal by half its readers."""
+    if not isinstance(value, str) or not re.fullmatch(r"0?[0-7]{1,3}", value):
+        shown = quoted(value) if isinstance(value, str) else kind_of(value)
+        raise Fault(f"expected a umask as octal text, not {shown}", 'For example umask = "027".')
+    return int(value, 8)
+
+
+def check_signal(value: object) -> str:
+    """A signal by name, with or without SIG, that a process can act on."""
+    text = check_text(value)
+    names = {one.name for one in signal.Signals}
+    full = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
+    if full not in names:
+        raise Fault(f"{quoted(text)} is not a signal", did_you_mean(full, names))
+    if full in ("SIGKILL", "SIGSTOP"):
+        raise Fault(f"{full} gives a process no chance to act", "The hard limit sends SIGKILL after grace.")
+    return full
+
+
+def check_command(value: object) -> str | tuple[str, ...]:
+    """Text for a shell, or a program with its arguments."""
+    if isinstance(value, str):
+        return check_filled(value)
+    if not isinstance(value, list):
+        raise Fault(
+            f"expected text or an array of texts, not {kind_of(value)}",
+            'command = "text for /bin/sh", or command = ["program", "argument"].',
+        )
+    if not value:
+        raise Fault("the array is empty: there is no program to run")
+    return tuple(_each(value, check_filled if i == 0 else check_text, i) for i in range(len(value)))
+
+
+def texts(check: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]:
+    """A check for one text or an array of texts."""
+
+    def check_all(value: object) -> tuple[str, ...]:
+        if isinstance(value, str):
+            return (check(value),)
+        if not isinstance(value, list):
+            raise Fault(f"expected an array of texts, not {kind_of(value)}")
+        return tuple(_each(value, check, i) for i in range(len(value)))
+
+    return check_all
+
+
+def _each(values: list[Any], check: Callable[[object], str], index: int) -> str:
+    try:
+        return check(values[index])
+    except Fault as fault:
+        raise Fault(fault.message, fault.hint, (index, *fault.at)) from None
+
+
+def check_target(value: object) -> str:
+    """`module:function` with dotted names on both sides."""
+    text = check_text(value)
+    module, colon, function = text.partition(":")
+    names = [*module.split("."), *function.split(".")]
+    if not colon or not all(name.isidentifier() for name in names):
+        raise Fault(f"{quoted(text)} does not name a function", 'Write "package.module:function".')
+    return text
+
+
+def check_args(value: object) -> tuple[object, ...]:
+    """The arguments of a Python call: an array of what JSON can hold."""
+    if not isinstance(value, list):
+        raise Fault(f"expected an array, not {kind_of(value)}")
+    _check_json(value, ())
+    return tuple(value)
+
+
+def check_kwargs(value: object) -> dict[str, object]:
+    """The keyword arguments of a Python call: a table of what JSON can hold."""
+    if not isinstance(value, dict):
+        raise Fault(f"expected a table, not {kind_of(value)}")
+    _check_json(value, ())
+    return dict(value)
+
+
+def _check_json(value: object, at: tuple[str | int, ...]) -> None:
+    if len(at) > _DEEPEST_ARGUMENT:
+        raise Fault("the value is nested too deeply", at=at[:3])
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            _check_json(item, (*at, number))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_json(item, (*at, key))
+    elif isinstance(value, datetime | date | time):
+        raise Fault(f"{kind_of(value)} cannot be passed to a function", "Write it as text, in quotes.", at)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise Fault("an infinite number or NaN cannot be passed to a function", at=at)
+    elif isinstance(value, int) and abs(value) >= _LARGEST_WHOLE:
+        raise Fault("the number does not fit into 64 bits", "Write it as text, in quotes.", at)
+
+
+def check_variable(value: object) -> str:
+    """The name of an environment variable."""
+    name = check_text(value)
+    if not VARIABLE.fullmatch(name):
+        raise Fault(f"{quoted(name)} cannot be the name of a variable", "Use letters, digits and '_'.")
+    if name in _SET_BY_US:
+        raise Fault(f"{name} is set for every run and cannot be set in the file")
+    return name
+
+
+def check_jitter(value: object) -> float | str:
+    """A fraction, or `full`."""
+    if value == "full":
+        return "full"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise Fault(
+            'jitter must be a number from 0 to 1, or "full"',
+            '0.2 shifts each wait by up to 20 % either way; "full" draws it from zero to the whole wait.',
+        )
+    return float(value)
+
+
+def check_power(value: object) -> float:
+    """The exponent of a polynomial backoff."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 10:
+        raise Fault("power must be a number above 0 and at most 10")
+    return float(value)
+
+
+def check_concurrency(value: object) -> int | str:
+    """How many runs at once, or `cpus`: as many as the host has processors."""
+    if value == "cpus":
+        return "cpus"
+    if isinstance(value, str):
+        raise Fault(f'expected a whole number or "cpus", not {quoted(value)}')
+    return whole(1, 100_000)(value)
