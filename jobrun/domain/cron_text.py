@@ -171,7 +171,11 @@ def _read_field(kind: FieldKind, text: str, start: int) -> CronField:
 
 
 def _spell(term: str, values: tuple[int, ...]) -> str:
-    return term if term.startswith("*") else ",".join(map(str, values))
+    if not term.startswith("*"):
+        return ",".join(map(str, values))
+    # The star stays, for the star rule; the length of a long number does not, since int() has a limit.
+    _, slash, step = term.partition("/")
+    return f"*/{_magnitude(step)}" if slash else "*"
 
 
 _ITEM = re.compile(r"(?P<first>\*|[0-9A-Za-z]+)(?:-(?P<last>[0-9A-Za-z]+))?(?:/(?P<step>[0-9A-Za-z]*))?")
@@ -223,8 +227,7 @@ def _mark(item: Item) -> str | None:
 
 def _number(item: Item, word: str) -> int:
     if word.isascii() and word.isdigit():
-        # Longer ones are out of bounds in every field; int() refuses very long ones.
-        value = int(word) if len(word) <= 9 else 10**9
+        value = _magnitude(word)
     elif word.lower() in item.names:
         value = item.low + item.names.index(word.lower())
     else:
@@ -239,7 +242,13 @@ def _step(item: Item, step: str | None) -> int:
         return 1
     if not (step.isascii() and step.isdigit()) or not step.strip("0"):
         raise not_this_step(item, step)
-    return int(step) if len(step) <= 9 else 10**9
+    return _magnitude(step)
+
+
+def _magnitude(digits: str) -> int:
+    """The number, or one that is out of bounds in every field: int() refuses very long ones."""
+    plain = digits.lstrip("0") or "0"
+    return int(plain) if len(plain) <= 9 else 10**9
 
 
 __all__ = ["CronError", "CronField", "CronText", "read_cron"]
