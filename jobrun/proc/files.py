@@ -90,6 +90,16 @@ def _open(path: Path, flags: int, doing: str) -> int:
         raise refused(error, f"{doing} {path}") from error
 
 
+def remove_unused(files: AttemptFiles) -> None:
+    """Remove what was made for a process that could not be started; earlier output stays."""
+    with suppress(OSError):
+        files.status.unlink()
+    for _, path in files.streams:
+        with suppress(OSError):
+            if path.stat().st_size == 0:
+                path.unlink()
+
+
 def read_status(path: Path) -> Exit | None:
     """How the command ended, as the surrounding sh wrote it down; None if it did not get to it."""
     try:

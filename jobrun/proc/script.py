@@ -12,6 +12,7 @@ writes the status into the file it was given as stdin.
 - Shell text runs by `eval` in that subshell: one fork more than `sh -c`, no
   exec more. Text that asks for its own pid, and text for another shell, gets a
   shell of its own by exec, so that `$$` and `kill $$` mean what they should.
+- It is one line, because bash counts the lines of its errors from ours on.
 - Limits are set in the subshell: the sh itself must not run into them.
 """
 
@@ -32,12 +33,9 @@ def surround(run: str, limits: Sequence[str] = (), soft_signal: int | None = Non
     signals = f"{_SIGNALS} {soft_signal}" if soft_signal is not None else _SIGNALS
     inner = "; ".join([*limits, run])
     return (
-        f"trap : {signals}\n"
-        "exec 3>&2 2>/dev/null\n"
-        f"( {inner} ) </dev/null 2>&3 3>&-\n"
-        "set -- $?\n"
-        "{ echo exit $1; times; echo end; } >&0\n"
-        "exit $1\n"
+        f"trap : {signals}; exec 3>&2 2>/dev/null; "
+        f"( {inner} ) </dev/null 2>&3 3>&-; "
+        "set -- $?; { echo exit $1; times; echo end; } >&0; exit $1"
     )
 
 

@@ -12,10 +12,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from jobrun.domain.instants import Instant
 from jobrun.domain.run import Exit, Fence, ProcessIdentity
 from jobrun.proc import kin
 from jobrun.proc.environment import ATTEMPT, RUN_ID, STORE_ID
-from jobrun.proc.files import AttemptFiles, now, open_log, open_status, read_status, split_status
+from jobrun.proc.files import (
+    AttemptFiles,
+    now,
+    open_log,
+    open_status,
+    read_status,
+    remove_unused,
+    split_status,
+)
 from jobrun.proc.identity import boot_id, identify, is_alive, pids, read_proc, read_stat
 from jobrun.proc.refusal import SpawnRefused, errno_words, refused
 from jobrun.proc.spec import CALL_FD, AttemptSpec
@@ -35,7 +44,7 @@ class Child:
         files: AttemptFiles,
         *,
         is_ours: bool,
-        started_at: int = 0,
+        started_at: Instant = 0,
         own_rss: int = 0,
     ) -> None:
         self.identity = identity
@@ -105,7 +114,20 @@ class Child:
 
 
 def start(spec: AttemptSpec) -> Child:
-    """Start the attempt's process. Raises SpawnRefused; then nothing was started."""
+    """Start the attempt's process. Raises SpawnRefused; then nothing was started and no file is left.
+
+    To be called from one thread only: until it returns the new child is not known to be ours.
+    """
+    try:
+        pid, started_at, own_rss = _launch(spec)
+        return _child(pid, spec.files, started_at, own_rss)
+    except SpawnRefused:
+        remove_unused(spec.files)
+        raise
+
+
+def _launch(spec: AttemptSpec) -> tuple[int, Instant, int]:
+    """The new process's pid, when it was started, and our own peak size then."""
     with ExitStack() as files:
         status = _keep(files, open_status(spec.files.status))
         owner = spec.switch[:2] if spec.switch is not None else None
@@ -143,7 +165,7 @@ def start(spec: AttemptSpec) -> Child:
         # Popen must never wait for it: it would take the exit status, and its
         # clean-up list is polled at every later Popen.
         process.returncode = 0
-    return _child(process.pid, spec.files, started_at, own_rss)
+    return process.pid, started_at, own_rss
 
 
 def _keep(stack: ExitStack, fd: int) -> int:
@@ -184,7 +206,7 @@ def _refused_start(error: OSError, spec: AttemptSpec) -> SpawnRefused:
     return refused(error, f"start {spec.argv[0]}")
 
 
-def _child(pid: int, files: AttemptFiles, started_at: int, own_rss: int) -> Child:
+def _child(pid: int, files: AttemptFiles, started_at: Instant, own_rss: int) -> Child:
     identity = identify(pid)
     if identity is None:  # an unreaped child always has its /proc entry
         raise SpawnRefused(3, "the new process cannot be found under /proc; is it mounted?")

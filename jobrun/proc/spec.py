@@ -24,7 +24,7 @@ from jobrun.proc.account import Account, account
 from jobrun.proc.environment import expand, job_environment
 from jobrun.proc.files import AttemptFiles, attempt_files
 from jobrun.proc.refusal import SpawnRefused, errno_words
-from jobrun.proc.script import RUN_ARGV, SH, limit_lines, sh_argv, shell_words
+from jobrun.proc.script import RUN_ARGV, limit_lines, sh_argv, shell_words
 
 CRON_UMASK = 0o022
 _CALL = Path(__file__).parent.parent / "task" / "call.py"
@@ -134,10 +134,8 @@ def _command(job: Job, env: Mapping[str, str], cwd: str, who: Account) -> tuple[
                 }
             ).encode()
     odd = [f"{name}={value}" for name, value in env.items() if not _is_shell_name(name)]
-    if odd:
+    if odd and line == RUN_ARGV:
         # A shell may drop variables whose names it could not write; env(1) puts them back.
-        if line != RUN_ARGV:
-            line, words = RUN_ARGV, [SH, "-c", *words]
         words = [_program("env", {"PATH": "/usr/bin:/bin"}, "/", who), *odd, *words]
     return line, words, call
 
