@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+MINUTES ?= 10
 
-.PHONY: help setup test torture lint format types generate demo clean
+.PHONY: help setup demo test torture replay matrix lint format generate clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,11 +19,20 @@ $(STAMP): pyproject.toml
 
 setup: $(STAMP) ## Make the virtual environment
 
-test: $(STAMP) ## Run the tests
+demo: $(STAMP) ## Run the example jobs, visibly, and clean up
+	@$(BIN)/python tools/demo.py
+
+test: $(STAMP) ## Run the tests (some of them: make test ARGS='tests/domain -k cron')
 	$(BIN)/python -m pytest $(ARGS)
 
 torture: $(STAMP) ## Run the long torture tests
 	JOBRUN_TORTURE=long $(BIN)/python -m pytest -m torture $(ARGS)
+
+replay: $(STAMP) ## Run the crontab of sixty lines and compare with cron (MINUTES=10)
+	$(BIN)/python tests/harness/replay.py --minutes $(MINUTES) $(ARGS)
+
+matrix: ## Run the tests under every Python from 3.11 to 3.13 on this machine
+	$(PYTHON) tools/matrix.py $(ARGS)
 
 lint: $(STAMP) ## Lint, check the format and the types
 	$(BIN)/ruff check .
@@ -33,11 +43,8 @@ format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-generate: $(STAMP) ## Write man pages, completions and schema anew
+generate: $(STAMP) ## Write man pages, completions, schema and references anew
 	$(BIN)/python tools/generate.py
 
-demo: $(STAMP) ## Run the example jobs, visibly, and clean up
-	@$(BIN)/python tools/demo.py
-
 clean: ## Remove what `make` made
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .matrix build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
