@@ -62,7 +62,7 @@ class History:
             bounds = (low, high if before is None else min(high, before - 1))
             rows: list[tuple[Any, ...]] = []
             for outcome in wanted.outcomes or (None,):
-                rows += connection.execute(*runs_query(wanted, outcome, bounds, limit))
+                rows += connection.execute(*runs_query(connection, wanted, outcome, bounds, limit))
             rows.sort(key=lambda row: row[0], reverse=True)
             return [_run_row(row) for row in rows[:limit]]
 
@@ -130,7 +130,7 @@ class History:
 
     def job_names(self) -> list[str]:
         """The names of the plan's jobs, and nothing else: for completion and for "did you mean"."""
-        return [name for (name,) in self._rows("SELECT name FROM jobs")]
+        return [name for (name,) in self._rows("SELECT name FROM jobs ORDER BY name")]
 
     def queues(self) -> list[QueueRow]:
         """Every queue of the plan and every other that live runs are in, by name."""

@@ -47,7 +47,7 @@ def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
     """Read everything in one transaction."""
     connection.execute("BEGIN")
     try:
-        live = [read_run(row) for row in connection.execute(_LIVE)]
+        live = [read_run(row) for row in connection.execute(LIVE)]
         live.sort(key=lambda run: run.id)
         meta = dict(connection.execute("SELECT key, value FROM meta"))
         return Snapshot(
@@ -63,7 +63,7 @@ def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
                 (job, digest): number
                 for job, digest, number in connection.execute("SELECT job, digest, id FROM definitions")
             },
-            bodies=dict(connection.execute(_BODIES)),
+            bodies=dict(connection.execute(BODIES)),
             pauses=[Paused(*row) for row in connection.execute(PAUSES)],
             last_run_id=_number(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'runs'"),
             last_definition_id=_number(connection, "SELECT max(id) FROM definitions"),
@@ -85,10 +85,8 @@ def read_last_ended(connection: sqlite3.Connection, jobs: Iterable[str]) -> dict
 
 
 PAUSES = "SELECT kind, name, at, by, reason FROM pauses"
-_LIVE = f"SELECT {RUN_COLUMNS} FROM runs WHERE state <> 'done'"
-_BODIES = (
-    "SELECT id, body FROM definitions WHERE id IN (SELECT definition_id FROM runs WHERE state <> 'done')"
-)
+LIVE = f"SELECT {RUN_COLUMNS} FROM runs WHERE state <> 'done'"
+BODIES = "SELECT id, body FROM definitions WHERE id IN (SELECT definition_id FROM runs WHERE state <> 'done')"
 LAST_ENDED = "SELECT state_since FROM runs WHERE job = ? AND state = 'done' ORDER BY id DESC LIMIT 1"
 
 
