@@ -50,23 +50,20 @@ def read_stream(
     for output in outputs:
         if output.fence == attempt.fence and output.stream == stream:
             return _read_kept(reach, output)
-    try:
-        return iter(list(read_log(stream_file(reach, attempt, stream))))
-    except FileNotFoundError:
-        return iter(())
+    path = stream_file(reach, attempt, stream)
+    return read_log(path) if path.exists() else iter(())
 
 
 def _read_kept(reach: Reach, output: OutputKept) -> Iterator[bytes]:
     if output.body is not None:
         return iter((output.body,))
     path = reach.places.state_dir / (output.path or "")
-    try:
-        return iter(list(read_log(path)))
-    except FileNotFoundError:
+    if not path.exists():
         raise JobrunError(
             f"The output of run {output.fence.run_id} is gone: {path} was deleted.",
             f"It had {output.size} bytes.",
-        ) from None
+        )
+    return read_log(path)
 
 
 def last_lines(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:

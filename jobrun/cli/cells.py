@@ -69,7 +69,9 @@ def why(row: RunRow, look: Look) -> str:
     run, status = row.run, row.run.status
     match status:
         case Done():
-            return cause_words(status.cause.value if status.cause else None, status.detail)
+            words = cause_words(status.cause.value if status.cause else None, status.detail)
+            many = run.slot is not None and run.slot.count > 1
+            return f"{run.slot.count} slots: {words}" if many and run.slot is not None else words
         case Delayed():
             return f"until {look.moment(status.until)}: {DELAYS[status.reason]}"
         case Queued():
@@ -91,22 +93,19 @@ def due_at(row: RunRow) -> Instant:
 
 def history_table(rows: Sequence[RunRow], look: Look, *, with_job: bool = True) -> Table:
     """Runs, one to a line."""
-    columns = ("run", "job", "outcome", "due", "started", "took", "attempt", "why")
+    columns: tuple[str, ...] = ("run", "job", "outcome", "due", "started", "took", "attempt", "why")
     lines: list[Row] = []
     for row in rows:
         run = row.run
         took = row.duration
-        if took is None and row.started_at is not None and run.is_live:
+        if took is None and row.started_at is not None and run.has_process:
             took = look.now - row.started_at
-        due = look.moment(due_at(row))
-        if run.slot is not None and run.slot.count > 1:
-            due += f" (+{run.slot.count - 1})"
         tries = f"{run.attempt}/{run.max_attempts}" if run.attempt else "-"
         line: Row = (
             str(run.id),
             run.job,
             outcome_cell(row),
-            due,
+            look.moment(due_at(row)),
             look.moment(row.started_at),
             look.span(took),
             tries,

@@ -1,7 +1,8 @@
 """`jobrun _complete KIND… -- WORDS…`: the names a shell offers, one `value<TAB>description` a line.
 
 A shell waits for this at every press of the key, so it goes past the command
-tree, and a store that cannot be read offers nothing. WORDS is the command line so far; its --config and --state-dir count.
+tree, and a store that cannot be read offers nothing. WORDS is the command line
+so far; its --config and --state-dir count.
 """
 
 import os
@@ -72,7 +73,7 @@ def _given(words: Sequence[str]) -> dict[str, str]:
     """The general options in the words, in both spellings; a shell may have cut at the `=`."""
     found: dict[str, str] = {}
     rest = [word for word in words if word != "="]
-    for word, following in zip(rest, [*rest[1:], ""], strict=True):
+    for word, following in zip(rest, [*rest[1:], ""], strict=False):
         name, equals, value = word.partition("=")
         if name in ("--config", "--state-dir"):
             found[name] = value if equals else following

@@ -61,7 +61,7 @@ def print_error(error: JobrunError, stream: TextIO) -> None:
 
     lines = [f"jobrun: {visible(error.sentence)}"]
     if isinstance(error, JobFileInvalid):
-        lines += [f"  {visible(problem)}" for problem in error.problems]
+        lines += [f"  {visible(line)}" for problem in error.problems for line in problem.split("\n")]
     if error.hint:
         first, *more = error.hint.split("\n")
         lines.append(f"  hint: {visible(first)}")

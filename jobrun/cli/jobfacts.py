@@ -4,11 +4,11 @@ from typing import Any
 
 from jobrun.cli.cells import Look, outcome_cell
 from jobrun.cli.commands.list import job_shape
+from jobrun.cli.jobwords import body_words, schedule_words
 from jobrun.cli.known import KnownJob, known_job, unknown_job
 from jobrun.cli.output import say_json
 from jobrun.cli.reach import Reach, now
 from jobrun.cli.render import Cell, Facts, Table
-from jobrun.cli.words import body_words, schedule_words
 from jobrun.domain.definition import to_mapping
 from jobrun.domain.instants import format_duration
 from jobrun.domain.sizes import format_size

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable
-from typing import BinaryIO, TextIO, cast
+from typing import BinaryIO, TextIO
 
 from jobrun.cli.escape import TerminalText
 from jobrun.cli.output import has_colour
@@ -36,7 +36,7 @@ class Sink:
 
     @property
     def _bytes(self) -> BinaryIO:
-        return cast(BinaryIO, self._target.buffer)
+        return self._target.buffer
 
 
 def sinks(streams: Iterable[str], *, raw: bool) -> dict[str, Sink]:

@@ -17,6 +17,7 @@ from jobrun.domain.instants import (
     Instant,
     from_datetime,
     parse_duration,
+    to_datetime,
 )
 
 _HINT = 'Write "2h", "yesterday", "03:00", "2026-03-01" or "2026-03-01T03:00".'

@@ -70,17 +70,15 @@ class Overview:
 
     def blocks(self, look: Look) -> list[Block]:
         """What a person sees."""
-        blocks: list[Block] = [*self._daemon_lines(look)]
+        blocks: list[Block] = [*self._daemon_lines(look), *self._queue_lines()]
         if self.job is not None and self.jobs:
             blocks.append(_job_facts(self.jobs[0], look))
         if self.live:
             blocks.append(live_table(self.live, look))
         if self.recent:
             blocks.append(history_table(self.recent, look, with_job=False))
-        if self.job is None:
-            blocks += self._queue_lines()
-            if self.jobs:
-                blocks.append(_jobs_table(self.jobs, look))
+        if self.job is None and self.jobs:
+            blocks.append(_jobs_table(self.jobs, look))
         return blocks
 
     def _daemon_lines(self, look: Look) -> list[Block]:

@@ -25,8 +25,7 @@ def show_run(reach: Reach, row: RunRow, *, json: bool) -> None:
     if json:
         say_json(run_facts_shape(reach, row, attempts, outputs, definition))
         return
-    look = Look(reach)
-    look.print(*_blocks(reach, look, row, attempts, outputs, definition))
+    Look(reach).print(*_blocks(reach, row, attempts, outputs, definition))
 
 
 def run_facts_shape(
@@ -61,12 +60,12 @@ def lateness(row: RunRow, attempts: list[AttemptRow]) -> int | None:
 
 def _blocks(
     reach: Reach,
-    look: Look,
     row: RunRow,
     attempts: list[AttemptRow],
     outputs: list[OutputKept],
     definition: DefinitionSeen | None,
 ) -> list[Block]:
+    look = Look(reach)
     run = row.run
     cell = outcome_cell(row)
     reason = why(row, look)

@@ -134,7 +134,7 @@ def command(
         env=env_table(env),
         cwd=cwd,
         user=user,
-        memory=memory,
+        limits=said(memory=memory),
     )
     if at is not None:
         table["at"] = localize(parse_future(at, now(), reach.zone), reach.zone)

@@ -20,12 +20,13 @@ def command(context: typer.Context, json: options.Json = False) -> int:
     the daemon. Each problem has its file, line and place. The exit code is 4 if there is one.
     """
     from jobrun.cli.escape import visible
-    from jobrun.conf.read import check_job_file
+    from jobrun.conf.read import check_documents, read_documents
 
     places = reach_of(context).places
-    job_file, problems = check_job_file(places.config)
+    documents, problems = read_documents(places.config)
+    files = [document.file for document in documents]
+    job_file, problems = check_documents(places.config, documents, problems)
     plan = job_file.plan if job_file is not None else None
-    files = list(plan.files) if plan is not None else []
     if json:
         say_json(
             {
@@ -48,7 +49,8 @@ def command(context: typer.Context, json: options.Json = False) -> int:
         )
     elif problems:
         for problem in problems:
-            say(visible(str(problem)))
+            for line in str(problem).split("\n"):
+                say(visible(line))
         count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
         remark(f"jobrun: {places.config} has {count}; a daemon that runs keeps what it read before.")
     elif plan is not None:
@@ -56,5 +58,5 @@ def command(context: typer.Context, json: options.Json = False) -> int:
         read = files[0] if len(files) == 1 else f"{len(files)} files"
         say(f"{read}: {len(plan.jobs)} jobs ({scheduled} scheduled), no problem.")
         for file in files if len(files) > 1 else ():
-            remark(f"  read {file}")
+            remark(f"Read {file}.")
     return ExitCode.INVALID_FILE if problems else ExitCode.OK

@@ -43,8 +43,8 @@ def command(
 ) -> None:
     """List runs, newest first.
 
-    Every due moment is here: as a run, or as skipped with its cause. A long missed stretch is one line,
-    with the number of further slots in brackets. --since and --until go by the moment at which the run
+    Every due moment is here: as a run, or as skipped with its cause. A long missed stretch is one line
+    and says how many slots it holds. --since and --until go by the moment at which the run
     came into being.
     """
     from jobrun.store.views import RunFilter

@@ -27,8 +27,8 @@ def command(
     the next start will go by.
     """
     from jobrun.cli.cells import Look, outcome_cell
+    from jobrun.cli.jobwords import body_words, schedules_words
     from jobrun.cli.render import Table
-    from jobrun.cli.words import body_words, schedules_words
 
     reach = reach_of(context)
     moment = now()
@@ -68,9 +68,9 @@ def standing(known: KnownJob) -> str:
 
 def job_shape(known: KnownJob, zone: Any, moment: int) -> dict[str, Any]:
     """A job as `list` and `show` print it in JSON."""
+    from jobrun.cli.jobwords import body_words, when_words
     from jobrun.cli.moments import iso
     from jobrun.cli.shapes import pause_shape, run_shape
-    from jobrun.cli.words import body_words, when_words
 
     job = known.job
     return {

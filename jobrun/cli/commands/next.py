@@ -13,7 +13,7 @@ from jobrun.domain.errors import UsageError
 from jobrun.domain.instants import Instant, to_iso
 
 EXAMPLES = (
-    ("jobrun next", "the next times of all jobs, soonest first"),
+    ("jobrun next", "the next time of every schedule, soonest first"),
     ("jobrun next backup -n 5", "five of one job"),
     ("jobrun next --expr '0 3 * * sun' --tz Europe/Berlin --from 2026-03-01 -n 3 --json", "of any cron text"),
 )
@@ -25,7 +25,14 @@ def command(
     job: options.OptionalJob = None,
     count: Annotated[
         int | None,
-        typer.Option("--count", "-n", metavar="N", min=1, max=1_000_000, help="How many (10; 5 of one job)."),
+        typer.Option(
+            "--count",
+            "-n",
+            metavar="N",
+            min=1,
+            max=1_000_000,
+            help="How many.",
+        ),
     ] = None,
     expr: Annotated[
         str | None, typer.Option("--expr", metavar="EXPR", help="Cron text instead of the jobs.")
@@ -40,6 +47,7 @@ def command(
 ) -> None:
     """Show when jobs are due next.
 
+    Without JOB and -n this is the next time of every schedule, the soonest first; with -n the next N of all.
     Paused jobs are shown with their times and marked; disabled ones are left out. Times that only the
     daemon can know (@reboot, and the end of a run that `after` counts from) are not foretold.
     """
@@ -87,17 +95,18 @@ def _of_jobs(reach: Reach, name: str | None, start: str | None, count: int | Non
     moment = now()
     after = moment if start is None else parse_future(start, moment, reach.zone)
     jobs = known_jobs(reach) if name is None else [known_job(reach, name)]
-    wanted = count or (10 if name is None else 5)
+    each = count or (1 if name is None else 5)
     found = sorted(
         (
             (date, known, schedule)
             for known in jobs
             for schedule in known.job.schedules
             if known.job.enabled
-            for date in known.upcoming(schedule, after, wanted)
+            for date in known.upcoming(schedule, after, each)
         ),
         key=lambda item: (item[0], item[1].job.name),
-    )[:wanted]
+    )
+    found = found[: count or (None if name is None else 5)]
     if json:
         say_json(
             {

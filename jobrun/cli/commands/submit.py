@@ -74,7 +74,7 @@ def command(
         delay=delay,
         extends=extends,
         env=env_table(env),
-        memory=memory,
+        limits=said(memory=memory),
     )
     table["cwd"] = str(Path(cwd).absolute()) if cwd is not None else str(Path.cwd())
     request = said(name=name, at=moment, priority=priority)

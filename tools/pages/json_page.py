@@ -1,0 +1,76 @@
+"""docs/json.md: the JSON shapes, each with the golden answer that the tests hold it to."""
+
+from pathlib import Path
+
+_INTRO = """\
+<!-- Made by tools/generate.py; do not edit. -->
+# JSON
+
+Every command that reads takes `--json` and prints one JSON object in UTF-8 on standard output. Keys are only
+ever added; ignore those you do not know. The exit code is the same as without `--json`; errors are words on
+standard error.
+
+- Moments are ISO 8601 with offset, in the host's zone, or in UTC with `--utc`. `next` and `explain` with an
+  expression answer in the expression's zone.
+- Spans (`duration`, `lateness`, `user_time`, `system_time`) are seconds, sizes are bytes.
+- What is not known or does not apply is `null`.
+- `definition` and `body` hold a job's definition as the store keeps it: only what differs from the built-in
+  defaults, spans in microseconds, sizes in bytes.
+- `status --watch --json` prints one object a line, whenever something has changed.
+
+The words: `state` is one of `delayed`, `queued`, `starting`, `running`, `stopping`, `done`; `outcome` of a
+run that is done is one of `succeeded`, `failed`, `timed_out`, `cancelled`, `skipped`, `lost`; `cause` says
+why. `since` is when the run entered its state.
+
+The answers below are what the tests compare with.
+"""
+
+SHAPES: tuple[tuple[str, str, str], ...] = (
+    ("status", "jobrun status --json", "The daemon, unfinished runs, every job and queue."),
+    ("status_job", "jobrun status JOB --json", "One job, its unfinished runs and its last five ended ones."),
+    ("list", "jobrun list --json", "The jobs. `when` says the schedule in words."),
+    ("show_job", "jobrun show JOB --json", "A job, as in `list`, with its whole definition."),
+    ("history", "jobrun history --json", "Runs, newest first; also of `history JOB` and with any filter."),
+    (
+        "show_run",
+        "jobrun show RUN --json",
+        "A run as in `history`, with its lateness, attempts, outputs and definition. `left_behind` counts "
+        "processes found alive after the command's end and ended.",
+    ),
+    (
+        "logs",
+        "jobrun logs RUN --json",
+        "What an attempt printed. `base64` is set if the bytes are not UTF-8; `text` then has U+FFFD in "
+        "their place. `size` counts all bytes printed, `dropped` those that `log_max` cut out; both are null "
+        "while the attempt runs.",
+    ),
+    ("next", "jobrun next --json", "Coming slots, soonest first; also of `next JOB`."),
+    ("next_expr", "jobrun next --expr EXPR --json", "The next dates of a cron text."),
+    ("explain", "jobrun explain EXPR --json", "A cron text in words, with dates and remarks."),
+    ("check", "jobrun check --json", "The job file's problems."),
+    ("wait", "jobrun wait RUN --json", "How runs ended; also of `run --wait` and `submit --wait`."),
+)
+
+_OTHERS = """\
+## Commands that act
+
+- `jobrun run` and `submit`: `{"run": 41, "job": "backup", "state": "queued", "outcome": null}`; with `--wait`
+  as `wait`.
+- `jobrun cancel`: `{"cancelled": [41], "already_done": [40]}`.
+- `jobrun retry`: `{"retried": [{"run": 40, "new": 42}]}`.
+- `jobrun reload`: `{"applied": true, "added": [], "changed": [{"job": "backup", "fields": ["schedules"],
+  "next_before": null, "next_after": null}], "removed": [], "kept": 3}`.
+- `jobrun show JOB --resolved`: `{"job": "backup", "settings": {"timeout": {"value": "\\"2h\\"", "origin":
+  "built-in"}}}`; values are TOML text.
+- `jobrun schema`: a JSON schema, draft 2020-12.
+"""
+
+
+def page(golden: Path) -> str:
+    """The page's source, with the golden answers in that directory."""
+    out = [_INTRO]
+    for name, words, meaning in SHAPES:
+        answer = (golden / f"{name}.json").read_text("utf-8").rstrip("\n")
+        out += [f"## {words}\n", f"{meaning}\n", f"```json\n{answer}\n```\n"]
+    out.append(_OTHERS)
+    return "\n".join(out)

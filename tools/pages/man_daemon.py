@@ -1,0 +1,66 @@
+"""jobrun-daemon(8): running the daemon."""
+
+from jobrun.cli.manual import describe
+from jobrun.cli.tree import build
+from tools.pages.exits import FILES
+from tools.pages.roff import header, item, page_text, paragraph, section
+
+_SIGNALS = (
+    ("TERM, INT", "Stop. A second one forces: running jobs are killed at once."),
+    ("HUP", "Read the job file again, as jobrun reload does."),
+)
+
+_VARIABLES = (
+    ("JOBRUN_RUN_ID", "The number of the run."),
+    ("JOBRUN_JOB", "The job's name."),
+    ("JOBRUN_QUEUE", "The queue it runs in."),
+    ("JOBRUN_ATTEMPT, JOBRUN_MAX_ATTEMPTS", "The number of this attempt, from 1, and how many there may be."),
+    ("JOBRUN_SCHEDULED_AT", "The due moment in ISO 8601; not set for a run that no schedule brought about."),
+    ("JOBRUN_STORE_ID", "The store that the run is recorded in."),
+)
+
+_GUARANTEES = (
+    "Every due moment of every job becomes one row of the history: it ran, or it was skipped for a stated "
+    "reason. Intent is written down before it is acted on.",
+    "A job outlives a daemon that dies. The next daemon finds it again by pid, start time and boot, or reads "
+    "from its status file how it ended.",
+    "A stop reaches the whole process tree: TERM, the job's grace, KILL, and then whatever still carries the "
+    "run's number in its environment.",
+    "If the store cannot be written (a full disk, a lock), nothing new starts; running jobs stay supervised, "
+    "and their ends are recorded once it can be written again.",
+)
+
+
+def page() -> str:
+    """The page's source."""
+    doc = describe(build("daemon"))
+    lines = header("jobrun-daemon", 8, "start jobs at their times and supervise them")
+    lines += [*section("Synopsis"), *paragraph(doc.usage), *section("Description")]
+    lines += paragraph(doc.summary)
+    for text in (*doc.paragraphs, *_GUARANTEES):
+        lines += [".PP", *paragraph(text)]
+    lines += section("Options")
+    for option in doc.options:
+        default = f" Default: {option.default}." if option.default else ""
+        lines += item(option.spelling, option.help + default)
+    lines += section("Signals")
+    for name, meaning in _SIGNALS:
+        lines += item(name, meaning)
+    lines += section("Under systemd")
+    lines += paragraph(
+        "The unit files jobrun.service (for the host) and its counterpart for a user are of type notify: the "
+        "daemon says when it is ready, while it reloads, and when it begins to stop. To restart the daemon "
+        "and let running jobs run on, use --on-stop leave with KillMode=process."
+    )
+    lines += section("Environment of a job")
+    lines += paragraph(
+        "A job gets PATH, HOME, USER, LOGNAME, SHELL, LANG, LC_*, TZ and TMPDIR of the daemon, what its "
+        "env_file and env say, and:"
+    )
+    for name, meaning in _VARIABLES:
+        lines += item(name, meaning)
+    lines += section("Files")
+    for name, meaning in FILES:
+        lines += item(name, meaning)
+    lines += [*section("See also"), "\\fBjobrun\\fR(1), \\fBjobs.toml\\fR(5), \\fBsystemd.service\\fR(5)"]
+    return page_text(lines)
