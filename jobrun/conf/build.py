@@ -7,6 +7,8 @@ from typing import Any
 
 from jobrun.conf.accounts import Accounts
 from jobrun.conf.merge import BODY, Layer, Merged
+from jobrun.conf.model.faults import meant_key
+from jobrun.conf.model.options import JobTable
 from jobrun.conf.problems import Fault
 from jobrun.conf.rules import check_merged
 from jobrun.conf.when import build_schedules
@@ -65,7 +67,7 @@ def build_job(
     faults += schedule_faults
     faults += _account_faults(merged, setting.accounts)
     body = _body(merged, setting.folder)
-    if body is None and is_whole and not any(merged.says(key) for key in BODY):
+    if body is None and is_whole and not _tries_to_say_what(merged):
         hint = 'Add command = "…" or python = "module:function".'
         faults.append((merged.layers[-1], Fault("the job has nothing to run", hint)))
     if body is None or faults:
@@ -85,6 +87,12 @@ def build_job(
         retention=Retention(**_said(merged, _KEPT)),
         **_said(merged, _PLAIN),
     ), []
+
+
+def _tries_to_say_what(merged: Merged) -> bool:
+    """Whether some level says what to run, be it wrongly or with a slip in the key."""
+    slips = {key for layer in merged.layers for key in layer.bad}
+    return any(merged.says(key) for key in BODY) or any(meant_key(JobTable, key) in BODY for key in slips)
 
 
 def _said(merged: Merged, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobrun.conf.lines import Lines
-from jobrun.conf.problems import Fault, Key, Problem, dotted, quoted
+from jobrun.conf.problems import Fault, Key, Problem, dotted
 
 # Ten thousand jobs are about 2 MB of text.
 LARGEST = 16 << 20
@@ -128,26 +128,29 @@ def _syntax_problem(file: str, text: str, message: str) -> Problem:
 
 
 def _defined_twice(file: str, text: str, line: int, sentence: str) -> Problem:
+    """The problem of a header or key that is there already, with its first place where that can be found."""
     rows = text.split("\n")
     before = Lines("\n".join(rows[: line - 1]) + "\n")
     row = rows[line - 1].strip() if line <= len(rows) else ""
     header = _HEADER.match(row)
-    if header:
-        try:
-            path = _path_of(tomllib.loads(f"[{header[1]}]"))
-        except ValueError:
-            path = ()
-        if path and before.has(path):
-            message = f"[{dotted(path)}] is defined twice; the first time in line {before.of(path)}"
-            return Problem(file, line, dotted(path), message, "Remove or rename one of them.")
-    shown = quoted(row.partition("=")[0].strip() or row)
-    message = f"not valid TOML: {shown} is defined a second time ({sentence[:1].lower()}{sentence[1:120]})"
-    return Problem(file, line, "", message, "Remove or rename one of them.")
+    path = _path_of(f"[{header[1]}]") if header else _path_of(f"{row.partition('=')[0]}= 0")
+    if path and not header:
+        path = (*before.last_table, *path)
+    hint = "Remove or rename one of them."
+    if path and before.has(path):
+        message = f"is defined twice; the first time in line {before.of(path)}"
+        return Problem(file, line, dotted(path), message, hint)
+    return Problem(file, line, "", f"not valid TOML: {sentence[:1].lower()}{sentence[1:200]}", hint)
 
 
-def _path_of(table: dict[str, Any]) -> Key:
+def _path_of(text: str) -> Key:
+    """The path of the one key in a piece of TOML; empty if it is none."""
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return ()
     path: Key = ()
-    while table:
+    while isinstance(table, dict) and table:
         key, table = next(iter(table.items()))
         path = (*path, key)
     return path

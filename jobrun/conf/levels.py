@@ -56,7 +56,10 @@ class Levels:
                 hint = did_you_mean(name, self.sheets.templates)
                 yield layer, Fault(f"there is no template {quoted(name)}", hint, ("extends",))
         elif layer.path[0] == "templates" and layer.path[1] in self._ring:
-            ring = " → ".join(self._ring_from(str(layer.path[1])))
+            names = self._ring_from(str(layer.path[1]))
+            if layer.path[1] != min(names):
+                return  # the circle is reported once
+            ring = " → ".join(names)
             yield layer, Fault(f"the templates extend each other in a circle: {ring}", at=("extends",))
 
     def check_queue(self, layer: Layer) -> Iterator[Fault]:

@@ -22,11 +22,16 @@ _DEEPEST = 100  # paths are tuples of all their parts: without a bound a hostile
 
 
 class Lines:
-    """The lines of one TOML text. Paths hold strings for keys and integers for array elements."""
+    """The lines of one TOML text. Paths hold strings for keys and integers for array elements.
+
+    `last_table` is the path of the header that was in force where the text ended.
+    """
 
     def __init__(self, text: str) -> None:
         self._places: dict[Key, int] = {}
-        _Walk(text, self._places).run()
+        walk = _Walk(text, self._places)
+        walk.run()
+        self.last_table = walk.table
 
     def of(self, path: Key) -> int:
         """The line of a path, or of the nearest path around it that has one; 1 if there is none."""
@@ -54,6 +59,7 @@ class _Walk:
         self._line = 1
         self._counted = 0
         self._arrays: dict[Key, int] = {}
+        self.table: Key = ()
 
     def run(self) -> None:
         try:
@@ -62,21 +68,20 @@ class _Walk:
             return
 
     def _document(self) -> None:
-        table: Key = ()
         while True:
             self._skip_blank()
             if self._at >= len(self._text):
                 return
             if self._text.startswith("[[", self._at):
                 self._at += 2
-                table = self._header(self._key(), is_array=True)
+                self.table = self._header(self._key(), is_array=True)
                 self._expect("]]")
             elif self._text[self._at] == "[":
                 self._at += 1
-                table = self._header(self._key(), is_array=False)
+                self.table = self._header(self._key(), is_array=False)
                 self._expect("]")
             else:
-                self._pair(table)
+                self._pair(self.table)
 
     def _header(self, parts: tuple[str, ...], *, is_array: bool) -> Key:
         """The full path of a header; a name that is an array of tables means its last table."""

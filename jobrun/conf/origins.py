@@ -9,7 +9,7 @@ from jobrun.conf.texts import builtin, value_text
 
 Origin = tuple[str, str]
 BUILT_IN = "built-in"
-_NOT_VALUES = ("extends", *JOINED, *WHEN, "command", "python", "args")
+_NOT_VALUES = ("extends", "retries", *JOINED, *WHEN, "command", "python", "args")
 
 
 def trace_origins(merged: Merged, settings: Layer | None, timezone: str) -> Mapping[str, Origin]:

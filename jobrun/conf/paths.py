@@ -20,17 +20,20 @@ SOCKET_PATH_LIMIT = 107
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The files of one installation. All paths are absolute; none needs to exist yet."""
+    """The files of one installation. All paths are absolute; none needs to exist yet.
+
+    `runtime_dir` holds the control socket; None: the state directory does.
+    """
 
     config: Path
     jobs_dir: Path
     state_dir: Path
-    runtime_dir: Path
+    runtime_dir: Path | None = None
 
     @property
     def socket(self) -> Path:
         """The control socket. Raises JobrunError if its path is longer than the kernel allows."""
-        path = self.runtime_dir / SOCKET_NAME
+        path = (self.runtime_dir or self.state_dir) / SOCKET_NAME
         length = len(os.fsencode(path))
         if length > SOCKET_PATH_LIMIT:
             raise JobrunError(
@@ -76,7 +79,7 @@ def find_places(config: str | None, state_dir: str | None, environ: Mapping[str,
         config=config_path,
         jobs_dir=jobs_dir_of(config_path),
         state_dir=state_path,
-        runtime_dir=state_path if chosen_state else _default_runtime(environ, uid, state_path),
+        runtime_dir=None if chosen_state else _default_runtime(environ, uid),
     )
 
 
@@ -105,11 +108,11 @@ def _default_state(environ: Mapping[str, str], uid: int) -> Path:
     return _xdg(environ, "XDG_STATE_HOME", ".local/state", uid) / "jobrun"
 
 
-def _default_runtime(environ: Mapping[str, str], uid: int, state: Path) -> Path:
+def _default_runtime(environ: Mapping[str, str], uid: int) -> Path | None:
     if uid == 0:
         return Path("/run/jobrun")
     runtime = environ.get("XDG_RUNTIME_DIR", "")
-    return Path(runtime) / "jobrun" if runtime.startswith("/") else state
+    return Path(runtime) / "jobrun" if runtime.startswith("/") else None
 
 
 def _xdg(environ: Mapping[str, str], variable: str, below_home: str, uid: int) -> Path:

@@ -63,7 +63,8 @@ class JobFile:
         faults += [fault for _, fault in merge_faults]
         if faults or job is None:
             problems = [document.problem(layer.path, fault) for fault in faults]
-            said = "; ".join(f"{p.path}: {p.message}" if p.path else p.message for p in problems)
+            lines = [(p.path, p.message.partition("\n")[0]) for p in problems]
+            said = "; ".join(f"{path}: {message}" if path else message for path, message in lines)
             raise UsageError(f"The job cannot run: {said}.", next((p.hint for p in problems if p.hint), ""))
         return job
 

@@ -31,7 +31,9 @@ def builtin(key: str) -> Any:
             return getattr(job.retention, key)
         case "spread" | "random_delay":
             return 0
-        case "description" | "tags" | "env_file" | "env" | "limits":
+        case "retries":
+            return retry.attempts - 1
+        case "description" | "tags" | "env_file" | "env" | "limits" | "schedules":
             return None
         case _:
             return getattr(job, key, None)
@@ -59,7 +61,7 @@ def _text(key: str, value: Any) -> str:
         return "{ " + ", ".join(f"{dotted((name,))} = {_text(name, v)}" for name, v in value.items()) + " }"
     if isinstance(value, int):
         return _number(key, value)
-    return str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _number(key: str, value: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from jobrun.conf.problems import Fault, did_you_mean, quoted
 from jobrun.domain.instants import Duration, Instant, format_duration, from_datetime, parse_duration
-from jobrun.domain.sizes import parse_size
+from jobrun.domain.sizes import format_size, parse_size
 
 _LONGEST_TEXT = 64
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -151,7 +151,7 @@ def size(least: int) -> Callable[[object], int]:
         except ValueError as error:
             raise Fault(str(error)) from None
         if not least <= count < _LARGEST_WHOLE:
-            bound = f"at least {least} bytes" if count < least else "below 8 EiB"
+            bound = f"at least {format_size(least)}" if count < least else "below 8 EiB"
             raise Fault(f"the size must be {bound}", 'Units are K, M, G and T, as in "512M".')
         return count
 

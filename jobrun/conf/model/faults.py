@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from jobrun.conf.model.checks import kind_of
-from jobrun.conf.model.options import JobTable, RunOptions, ScheduleTable, Table
+from jobrun.conf.model.options import JobTable, LimitsTable, RunOptions, ScheduleTable, Table
 from jobrun.conf.model.tables import QueueTable, SettingsTable
 from jobrun.conf.problems import Fault, Key, nearest, quoted
 
@@ -125,20 +125,27 @@ def _classes(annotation: Any) -> Iterable[type[Table]]:
 
 def unknown_key(model: type[Table], at: Key) -> Fault:
     """The fault of a key that its table does not have."""
-    key, known = str(at[-1]), model.model_fields
-    other = _ELSEWHERE.get(key.lower().replace("-", "_"), "")
-    if other.partition(".")[0] in known and other:
-        hint = f'Did you mean "{other}"?'
-    elif (near := nearest(key.replace("-", "_"), known)) is not None:
-        hint = f'Did you mean "{near}"?'
-    elif key in SettingsTable.model_fields:
-        hint = f'"{key}" belongs into [jobrun].'
-    elif key in JobTable.model_fields and not issubclass(model, JobTable | ScheduleTable):
-        hint = f'"{key}" belongs into a job or a template.'
-        if key in RunOptions.model_fields and issubclass(model, QueueTable):
-            hint = f'"{key}" belongs into the queue\'s defaults, or into a job.'
-    elif key in RunOptions.model_fields and issubclass(model, ScheduleTable):
-        hint = f'"{key}" belongs to the job, not to one of its schedules.'
-    else:
-        hint = ""
+    key = str(at[-1])
+    meant = meant_key(model, key)
+    hint = f'Did you mean "{meant}"?' if meant else _home_of(model, key)
     return Fault(f"unknown key {quoted(key)}", hint, at)
+
+
+def meant_key(model: type[Table], key: str) -> str | None:
+    """The key that somebody probably meant: a word used elsewhere for it, or the nearest one."""
+    other = _ELSEWHERE.get(key.lower().replace("-", "_"), "")
+    if other and other.partition(".")[0] in model.model_fields:
+        return other
+    return nearest(key.replace("-", "_"), model.model_fields)
+
+
+def _home_of(model: type[Table], key: str) -> str:
+    """Where a key belongs that stands in the wrong table."""
+    if issubclass(model, ScheduleTable | LimitsTable):
+        return f'"{key}" belongs to the job itself.' if key in JobTable.model_fields else ""
+    if issubclass(model, QueueTable) and key in RunOptions.model_fields:
+        return f'"{key}" belongs into the queue\'s defaults, or into a job.'
+    if not issubclass(model, JobTable) and key in JobTable.model_fields:
+        return f'"{key}" belongs into a job or a template.'
+    setting = nearest(key, SettingsTable.model_fields, 0.8)
+    return f'"{setting}" belongs into [jobrun].' if setting else ""

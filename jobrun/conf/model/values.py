@@ -34,7 +34,10 @@ from jobrun.domain.job import Backoff, CatchUp, OnLost, OnStop, OutputMode, Over
 
 _DURATION_SCHEMA: dict[str, Any] = {
     "anyOf": [
-        {"type": "string", "pattern": r"^\s*([0-9]+(\.[0-9]+)?\s*(us|ms|s|m|h|d|w)?\s*)+$"},
+        {
+            "type": "string",
+            "pattern": r"^\s*([0-9]+(\.[0-9]+)?\s*(us|ms|s|m|h|d|w)\s*)+$|^\s*[0-9]+(\.[0-9]+)?\s*$",
+        },
         {"type": "number", "minimum": 0},
     ],
     "description": 'A duration: "90s", "1h30m", "7d", or a number of seconds.',
