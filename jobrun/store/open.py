@@ -69,8 +69,9 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {_LONGEST_WAL}")
     refuse_damage(connection, path)
-    # SQLite opens what it may not write to, and tells only on the first write.
+    # SQLite opens what it may not write to, and tells only when a statement could write.
     connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE meta SET value = value WHERE key = ''")
     connection.execute("ROLLBACK")
     if version < VERSION:
         from jobrun.store.migrations import migrate
