@@ -5,6 +5,7 @@ import zoneinfo
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def test_no_zone_changes_twice_within_two_days() -> None:
     """What finding the changes by looking once a day rests on."""
     for zone in zoneinfo.available_timezones():
         moments = [at for at, _, _ in listed_changes(zone)]
-        for earlier, later in zip(moments, moments[1:], strict=False):
+        for earlier, later in pairwise(moments):
             assert later - earlier > 2 * DAY, zone
 
 
@@ -106,7 +107,7 @@ def test_windows_tile_the_time_line_as_the_wall_shows_it(zone: str, at: int) -> 
     assert all(window.collapsed_at is None for window in windows)
     assert windows[0].first - windows[0].offset == number * BLOCK
     assert windows[-1].end - windows[-1].offset == block_end(number)
-    for window, after in zip(windows, windows[1:], strict=False):
+    for window, after in pairwise(windows):
         assert window.end - window.offset == after.first - after.offset
         assert window.offset != after.offset
     for moment, wall in seconds_of(zone, at, at + 1, fixed=False):

@@ -77,7 +77,7 @@ def test_a_pause_waits_for_not_before() -> None:
 
 
 def test_a_one_off_is_a_slot_like_any_other() -> None:
-    """TRAPS, Time: a one-off is deleted from a persistent store before it runs; here it is due until decided."""
+    """TRAPS, Time: a one-off is deleted from a persistent store before it runs."""
     once = schedule(At(START + HOUR))
     assert next_of(once, START) == START + HOUR
     assert next_of(once, START + HOUR) is None
@@ -140,7 +140,7 @@ def test_the_slots_of_a_stretch_are_those_that_come_one_after_the_other(
 
 
 def test_a_year_of_thirty_seconds_is_counted() -> None:
-    """TRAPS, Time: Kubernetes refuses for ever after 100 missed slots (#42649); a number is no obstacle here."""
+    """TRAPS, Time: Kubernetes refuses for ever after 100 missed slots (#42649)."""
     found = between(schedule(Every(30 * SECOND)), START, START + 365 * DAY, 3)
     assert found is not None
     end = START + 365 * DAY
