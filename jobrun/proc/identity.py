@@ -6,12 +6,16 @@ again. Everything that signals or adopts a process compares all three.
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from jobrun.domain.run import ProcessIdentity
 
+_KERNEL = (0, 2)
+_EXEC_LOOKS = 6
+_EXEC_PAUSE = 0.001
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -75,6 +79,23 @@ def read_proc(path: str) -> bytes:
         return b""
     finally:
         os.close(fd)
+
+
+def read_environ(stat: ProcStat) -> frozenset[bytes]:
+    """The environment a process had at its exec, as `NAME=value`; empty if it is not ours to read.
+
+    In the middle of an exec a process has neither environment nor arguments
+    for some microseconds of its time (/proc shows both empty). It is waited for,
+    since a look in that moment would take one of a run's processes for nobody's.
+    """
+    if stat.parent in _KERNEL:
+        return frozenset()
+    for attempt in range(_EXEC_LOOKS):
+        raw = read_proc(f"/proc/{stat.pid}/environ")
+        if raw or read_proc(f"/proc/{stat.pid}/cmdline"):
+            return frozenset(raw.split(b"\0"))
+        time.sleep(_EXEC_PAUSE * attempt**2)
+    return frozenset()
 
 
 def identify(pid: int) -> ProcessIdentity | None:

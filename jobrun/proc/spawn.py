@@ -25,7 +25,7 @@ from jobrun.proc.files import (
     remove_unused,
     split_status,
 )
-from jobrun.proc.identity import boot_id, identify, is_alive, pids, read_proc, read_stat
+from jobrun.proc.identity import boot_id, identify, is_alive, pids, read_environ, read_proc, read_stat
 from jobrun.proc.refusal import SpawnRefused, errno_words, refused
 from jobrun.proc.spec import CALL_FD, AttemptSpec
 
@@ -255,9 +255,8 @@ def find_started(store_id: str, fence: Fence) -> ProcessIdentity | None:
         stat = read_stat(pid)
         if stat is None or stat.session != pid or stat.is_dead:
             continue
-        if not marks <= set(read_proc(f"/proc/{pid}/environ").split(b"\0")):
-            continue
         with suppress(OSError):
-            if Path(f"/proc/{pid}/fd/0").readlink().name == f"{fence}.status":
+            stdin = str(Path(f"/proc/{pid}/fd/0").readlink()).removesuffix(" (deleted)")
+            if stdin.endswith(f"/{fence}.status") and marks <= read_environ(stat):
                 return ProcessIdentity(pid, stat.start_ticks, boot_id())
     return None

@@ -16,7 +16,7 @@ from contextlib import suppress
 from jobrun.domain.run import ProcessIdentity
 from jobrun.proc import kin
 from jobrun.proc.environment import RUN_ID, STORE_ID
-from jobrun.proc.identity import ProcStat, boot_id, is_alive, pids, read_proc, read_stat, send_signal
+from jobrun.proc.identity import ProcStat, boot_id, is_alive, pids, read_environ, read_stat, send_signal
 from jobrun.proc.kin import become_subreaper, reap_strangers
 from jobrun.proc.spec import Marker
 
@@ -106,23 +106,20 @@ def tree(identity: ProcessIdentity | None, marker: Marker) -> list[ProcStat]:
     """
     if identity is None:
         everyone = _all_processes(0)
-        return _relatives(everyone, None, [stat.pid for stat in everyone if carries(stat.pid, marker)])
+        return _relatives(everyone, None, [stat.pid for stat in everyone if carries(stat, marker)])
     if identity.boot_id != boot_id():
         return []
     everyone = _all_processes(identity.start_ticks)
-    marked = {stat.pid for stat in everyone if carries(stat.pid, marker)}
+    marked = {stat.pid for stat in everyone if carries(stat, marker)}
     return _relatives(everyone, identity, marked.union(_orphans_of(identity, marker)))
 
 
-def carries(pid: int, marker: Marker) -> bool:
+def carries(stat: ProcStat, marker: Marker) -> bool:
     """Whether the process has the run's marker in its environment, as it was at its exec."""
-    raw = read_proc(f"/proc/{pid}/environ")
-    if not raw:
-        return False
-    raw = b"\0" + raw + b"\0"
+    environ = read_environ(stat)
     return (
-        b"\0%s=%d\0" % (RUN_ID.encode(), marker.run_id) in raw
-        and b"\0%s=%s\0" % (STORE_ID.encode(), marker.store_id.encode()) in raw
+        b"%s=%d" % (RUN_ID.encode(), marker.run_id) in environ
+        and b"%s=%s" % (STORE_ID.encode(), marker.store_id.encode()) in environ
     )
 
 
@@ -203,8 +200,8 @@ def _orphans_of(identity: ProcessIdentity, marker: Marker) -> list[int]:
     """Those of our orphans that carry the run's marker, or carry none and can be no other run's."""
     found = []
     for orphan in kin.orphans(identity):
-        is_marked = RUN_ID.encode() + b"=" in read_proc(f"/proc/{orphan.pid}/environ")
-        if carries(orphan.pid, marker) if is_marked else kin.is_only_candidate(identity, orphan):
+        is_marked = any(item.startswith(RUN_ID.encode() + b"=") for item in read_environ(orphan))
+        if carries(orphan, marker) if is_marked else kin.is_only_candidate(identity, orphan):
             found.append(orphan.pid)
     return found
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from jobrun.domain.instants import DAY
 from jobrun.domain.job import ArgvCommand, Job, PythonCall, ShellCommand
-from jobrun.domain.run import Exit, Run, Starting, Trigger
+from jobrun.domain.run import Exit, ProcessIdentity, Run, Starting, Trigger
 from jobrun.proc import kin
 from jobrun.proc.identity import identify, pids, read_proc, read_stat
-from jobrun.proc.spawn import Child, start
+from jobrun.proc.spawn import Child, adopt, start
 from jobrun.proc.spec import AttemptSpec, Marker, attempt_spec
 from jobrun.proc.tree import kill_tree, sweep
 
@@ -70,6 +70,7 @@ class Rig:
     store_id: str = "rig"
     base: dict[str, str] = field(default_factory=dict)
     started: list[tuple[Child, Marker]] = field(default_factory=list)
+    elsewhere: list[Marker] = field(default_factory=list)
 
     def job(self, body: ShellCommand | ArgvCommand | PythonCall | str | list[str], **fields: object) -> Job:
         if isinstance(body, str):
@@ -123,6 +124,13 @@ class Rig:
         wait_until(lambda: path.exists() and path.read_text().strip(), f"a pid in {name}")
         return int(path.read_text())
 
+    def adopt(self, identity: ProcessIdentity, spec: AttemptSpec) -> Child:
+        """Adopt the leader of an attempt that was started elsewhere."""
+        child = adopt(identity, spec.files)
+        assert child is not None
+        self.started.append((child, spec.marker))
+        return child
+
     def end(self) -> None:
         for child, marker in self.started:
             if child.poll() is None:
@@ -130,8 +138,10 @@ class Rig:
                 wait_exit(child)
             sweep(child.identity, marker)
             child.close()
-        for child, marker in self.started:
-            assert not marked(marker), f"left behind by {child.identity}"
+        for marker in self.elsewhere:
+            sweep(None, marker)
+        for marker in [*(marker for _, marker in self.started), *self.elsewhere]:
+            assert not marked(marker), f"left behind: {marker}"
         kin.reap_strangers()
 
 

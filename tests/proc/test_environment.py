@@ -1,6 +1,7 @@
 """The environment of a job is a list, not whatever the daemon happened to have."""
 
 import errno
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,6 @@ def env_of(rig: Rig, run: object = None, **fields: object) -> dict[str, str]:
 
 
 def test_the_whole_list(rig: Rig) -> None:
-    from datetime import UTC, datetime
-
     moment = from_datetime(datetime(2026, 10, 25, 1, 30, tzinfo=UTC))
     run = rig.run(attempt=2, max_attempts=3, queue="gpu", slot=Slot("daily", moment))
     rig.base = {

@@ -5,9 +5,11 @@ ignored, umask 022, the daemon's own first rlimits, a session of its own,
 descriptors 0, 1 and 2, the home directory.
 """
 
+import grp
 import json
 import os
 import pwd
+import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +18,9 @@ from typing import Any
 
 import pytest
 
-from tests.proc.support import Rig
+from jobrun.proc.files import read_status
+from jobrun.proc.spawn import SpawnRefused
+from tests.proc.support import Rig, wait_exit
 
 ROOT = Path(__file__).parents[2]
 REPORT = str(Path(__file__).parent / "report.py")
@@ -102,8 +106,6 @@ def test_home_is_the_default_directory(rig: Rig) -> None:
 
 
 def test_limits_of_the_daemon_do_not_change(rig: Rig) -> None:
-    import resource
-
     names = [name for name in sorted(dir(resource)) if name.startswith("RLIMIT_")]
     assert report(rig)["limits"] == [list(resource.getrlimit(getattr(resource, name))) for name in names]
 
@@ -156,9 +158,6 @@ def _has_user(name: str) -> bool:
 def test_another_users_outcome_is_recorded_too(open_home: Rig) -> None:
     """He may not open the status file or the log; he inherits them."""
     child, spec = open_home.start(open_home.job("echo a > /dev/stderr; exit 5", user="nobody", cwd="/"))
-    from jobrun.proc.files import read_status
-    from tests.proc.support import wait_exit
-
     assert wait_exit(child).exit_code == 5
     written = read_status(spec.files.status)
     assert written is not None and written.exit_code == 5
@@ -168,8 +167,6 @@ def test_another_users_outcome_is_recorded_too(open_home: Rig) -> None:
 @needs_root
 def test_a_group_alone(open_home: Rig) -> None:
     _, output = open_home.finish(open_home.job("id -u; id -g", group="daemon", cwd="/"))
-    import grp
-
     assert output.decode().split() == ["0", str(grp.getgrnam("daemon").gr_gid)]
 
 
@@ -182,8 +179,6 @@ def test_negative_nice_for_another_user(open_home: Rig) -> None:
 
 @needs_root
 def test_a_program_the_user_may_not_execute(open_home: Rig) -> None:
-    from jobrun.proc.spawn import SpawnRefused
-
     program = open_home.path("private")
     program.write_text("#!/bin/sh\n")
     program.chmod(0o700)

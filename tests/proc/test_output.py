@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ import pytest
 from jobrun.domain.ledger import OutputKept
 from jobrun.domain.run import Fence
 from jobrun.proc import output as output_module
-from jobrun.proc.files import AttemptFiles
+from jobrun.proc.files import AttemptFiles, open_status, read_status
 from jobrun.proc.output import cut, drop_files, keep_output, read_log, trim_running
 from jobrun.proc.punch import punch_hole
+from jobrun.proc.script import SH, shell_words, surround
+from jobrun.proc.spawn import SpawnRefused, start
+from jobrun.proc.spec import attempt_spec
 from tests.proc.support import OPENED, Rig, wait_exit, wait_until
 
 FENCE = Fence(1, 1)
@@ -263,11 +267,6 @@ def small_disk(tmp_path: Path) -> Path:
 
 def test_a_disk_that_fills_while_a_job_prints(rig: Rig, small_disk: Path) -> None:
     """The job sees its own write fail, as anywhere; its exit status is recorded all the same."""
-    from dataclasses import replace
-
-    from jobrun.proc.spawn import start
-    from jobrun.proc.spec import attempt_spec
-
     run = rig.run()
     spec = attempt_spec(
         rig.job("head -c 5000000 /dev/zero; echo $? > code; exit 42"),
@@ -283,8 +282,6 @@ def test_a_disk_that_fills_while_a_job_prints(rig: Rig, small_disk: Path) -> Non
     exit = wait_exit(child)
     assert exit.exit_code == 42
     assert rig.path("code").read_text() == "1\n"
-    from jobrun.proc.files import read_status
-
     written = read_status(spec.files.status)
     assert written is not None and written.exit_code == 42
 
@@ -296,8 +293,6 @@ def test_a_disk_that_fills_while_a_job_prints(rig: Rig, small_disk: Path) -> Non
     with full.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
         while True:
             file.write(b"x" * 65536)
-    from jobrun.proc.spawn import SpawnRefused
-
     with pytest.raises(SpawnRefused, match=r"the disk is full \(ENOSPC\)") as caught:
         start(replace(spec, fence=Fence(run.id, 2)))
     assert caught.value.is_host_trouble
@@ -309,9 +304,6 @@ def test_a_disk_that_fills_while_a_job_prints(rig: Rig, small_disk: Path) -> Non
 
 def test_status_in_place_on_a_disk_that_is_full_at_the_end(rig: Rig, small_disk: Path) -> None:
     """Retry scheduling that failed because the log disk was full (Sidekiq): no file is made at the end."""
-    from jobrun.proc.files import open_status, read_status
-    from jobrun.proc.script import SH, shell_words, surround
-
     path = small_disk / "s.status"
     fd = open_status(path)
     with (small_disk / "filler").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):

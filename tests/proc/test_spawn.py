@@ -2,12 +2,12 @@
 
 import ctypes
 import errno
-import itertools
 import os
 import resource
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +15,14 @@ import pytest
 
 from jobrun.domain.instants import SECOND
 from jobrun.domain.job import Limits, OutputMode, ShellCommand
-from jobrun.domain.run import Fence
+from jobrun.domain.run import ProcessIdentity
 from jobrun.proc import kin
-from jobrun.proc.files import AttemptFiles, now, read_status, split_status
+from jobrun.proc.files import now, read_status, split_status
+from jobrun.proc.identity import is_alive
 from jobrun.proc.spawn import SpawnRefused, adopt, find_started, start
-from jobrun.proc.spec import Marker
+from jobrun.proc.spec import AttemptSpec, Marker
 from jobrun.proc.tree import kill_tree, sweep
 from tests.proc.support import OPENED, Rig, identify, signal, wait_exit, wait_until
-
-_elsewhere = itertools.count(5_000_000)
 
 
 @pytest.mark.parametrize("code", [0, 1, 3, 77, 126, 127, 128, 193, 255])
@@ -97,22 +96,34 @@ def test_a_stolen_exit_code_is_read_from_the_status_file(rig: Rig) -> None:
     assert exit.exit_code == 9
 
 
+MEASURED = """
+import sys
+from pathlib import Path
+from tests.proc.support import Rig
+rig = Rig(Path(sys.argv[1]))
+ballast = bytearray(int(sys.argv[2]) << 20)
+exit, _ = rig.finish(rig.job([sys.executable, "-c", sys.argv[3]]))
+print(exit.user_time, exit.system_time, exit.max_rss)
+"""
+
+
+def usage(rig: Rig, ballast: int, program: str) -> list[str]:
+    """User time, system time and largest resident size of a job, as a daemon of a certain size sees them."""
+    argv = [sys.executable, "-c", MEASURED, str(rig.home), str(ballast), program]
+    done = subprocess.run(argv, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
 def test_usage(rig: Rig) -> None:
     program = "import time\nx = bytearray(300 << 20)\nwhile time.process_time() < 0.3: pass"
-    before = now()
-    exit, _ = rig.finish(rig.job([sys.executable, "-c", program]))
-    assert exit.user_time is not None and exit.system_time is not None and exit.max_rss is not None
-    assert 150_000 <= exit.user_time + exit.system_time <= 5 * SECOND
-    assert 300 << 20 <= exit.max_rss <= 400 << 20
-    assert before <= exit.ended_at <= now()
+    user, system, max_rss = map(int, usage(rig, 0, program))
+    assert 200_000 <= user + system <= 5 * SECOND
+    assert 300 << 20 <= max_rss <= 400 << 20
 
 
 def test_our_own_size_is_not_reported_as_the_jobs(rig: Rig) -> None:
     """The kernel hands a child its parent's resident size at the fork as a first maximum."""
-    ballast = bytearray(200 << 20)
-    exit, _ = rig.finish(rig.job("true"))
-    assert exit.max_rss is None
-    assert len(ballast) == 200 << 20
+    assert usage(rig, 200, "x = bytearray(100 << 20)")[2] == "None"
 
 
 def test_the_end_is_the_commands_end_not_the_look(rig: Rig) -> None:
@@ -127,7 +138,7 @@ def test_the_end_is_the_commands_end_not_the_look(rig: Rig) -> None:
 class TestAdoption:
     """The outcome survives the daemon."""
 
-    def start_elsewhere(self, rig: Rig, text: str) -> tuple[Fence, AttemptFiles]:
+    def start_elsewhere(self, rig: Rig, text: str) -> AttemptSpec:
         """Start a job from another process that ends at once, as a killed daemon's job would be.
 
         We are no subreaper meanwhile: a dead daemon's orphans go to init, not to the next daemon.
@@ -140,7 +151,8 @@ class TestAdoption:
             "child, spec = rig.start(rig.job(sys.argv[2]), rig.run(id=int(sys.argv[3])))\n"
             "os._exit(0)\n"
         )
-        run_id = next(_elsewhere)
+        run_id = time.time_ns() // 1000
+        rig.elsewhere.append(Marker(run_id, "elsewhere"))
         ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
         try:
             subprocess.run(
@@ -150,59 +162,71 @@ class TestAdoption:
             )
         finally:
             kin.become_subreaper()
-        return Fence(run_id, 1), rig.spec(rig.job(text), rig.run(id=run_id)).files
+        spec = rig.spec(rig.job(text), rig.run(id=run_id))
+        return replace(spec, store_id="elsewhere")
+
+    def found(self, spec: AttemptSpec) -> ProcessIdentity:
+        identity = find_started("elsewhere", spec.fence)
+        assert identity is not None
+        return identity
 
     def test_found_adopted_and_read(self, rig: Rig) -> None:
         os.mkfifo(rig.path("fifo"))
         text = "(setsid sh -c 'echo $$ > escapee; exec sleep 100' &); read x < fifo; echo out; exit 42"
-        fence, files = self.start_elsewhere(rig, text)
-        identity = find_started("elsewhere", fence)
-        assert identity is not None
-        escapee = rig.pid_in("escapee")
-        assert escapee != identity.pid
-        assert find_started("elsewhere", replace(fence, attempt=2)) is None
-        assert find_started("other store", fence) is None
+        spec = self.start_elsewhere(rig, text)
+        identity = self.found(spec)
+        assert rig.pid_in("escapee") != identity.pid
+        assert find_started("elsewhere", replace(spec.fence, attempt=2)) is None
+        assert find_started("other store", spec.fence) is None
 
-        child = adopt(identity, files)
-        assert child is not None and child.poll() is None
-        assert adopt(replace(identity, start_ticks=identity.start_ticks + 1), files) is None
+        child = rig.adopt(identity, spec)
+        assert child.poll() is None
+        assert adopt(replace(identity, start_ticks=identity.start_ticks + 1), spec.files) is None
         with rig.path("fifo").open("w") as fifo:
             fifo.write("go\n")
         exit = wait_exit(child)
         assert exit.exit_code == 42
         assert exit.user_time is not None
-        assert files.out.read_bytes() == b"out\n"
-
-        assert sweep(identity, Marker(fence.run_id, "elsewhere")) == 1
-        child.close()
-        assert adopt(identity, files) is None
+        assert spec.files.out.read_bytes() == b"out\n"
+        assert sweep(identity, spec.marker) == 1
+        assert adopt(identity, spec.files) is None
 
     def test_killed_without_a_word(self, rig: Rig) -> None:
-        fence, files = self.start_elsewhere(rig, "sh -c 'echo $$ > sleeper; exec sleep 100'; true")
-        identity = find_started("elsewhere", fence)
-        assert identity is not None
+        spec = self.start_elsewhere(rig, "sh -c 'echo $$ > sleeper; exec sleep 100'; true")
         rig.pid_in("sleeper")
-        child = adopt(identity, files)
-        assert child is not None
-        os.kill(identity.pid, signal.SIGKILL)
+        child = rig.adopt(self.found(spec), spec)
+        os.kill(child.identity.pid, signal.SIGKILL)
         exit = wait_exit(child)
         assert (exit.exit_code, exit.signal) == (None, None)
-
-        assert sweep(identity, Marker(fence.run_id, "elsewhere")) >= 1
-        child.close()
+        assert sweep(child.identity, spec.marker) >= 1
 
     def test_ladder_on_an_adopted_tree(self, rig: Rig) -> None:
         text = "trap '' TERM; setsid sh -c 'echo $$ > sleeper; exec sleep 100' & sleep 100"
-        fence, files = self.start_elsewhere(rig, text)
-        identity = find_started("elsewhere", fence)
-        assert identity is not None
+        spec = self.start_elsewhere(rig, text)
         rig.pid_in("sleeper")
-        child = adopt(identity, files)
-        assert child is not None
-
-        assert kill_tree(identity, Marker(fence.run_id, "elsewhere")) >= 2
+        child = rig.adopt(self.found(spec), spec)
+        assert kill_tree(child.identity, spec.marker) >= 2
         assert wait_exit(child).signal == signal.SIGKILL
-        child.close()
+
+    def test_ended_before_anybody_came(self, rig: Rig) -> None:
+        """No process, no record of one: the status file and the marker are what there is."""
+        text = "(setsid sh -c 'echo $$ > escapee; exec sleep 100' &); echo out; exit 6"
+        spec = self.start_elsewhere(rig, text)
+        rig.pid_in("escapee")
+        wait_until(lambda: read_status(spec.files.status))
+        wait_until(lambda: find_started("elsewhere", spec.fence) is None)
+        written = read_status(spec.files.status)
+        assert written is not None and written.exit_code == 6
+        assert sweep(None, spec.marker) == 1
+
+    def test_a_leader_that_is_our_child_is_reaped(self, rig: Rig) -> None:
+        """As after the daemon replaced itself by exec."""
+        child, spec = rig.start(rig.job("exit 8"))
+        wait_until(lambda: not is_alive(child.identity))
+        again = rig.adopt(child.identity, spec)
+        assert wait_exit(again).exit_code == 8
+        assert again.poll() is not None
+        assert identify(child.identity.pid) is None
 
 
 class TestRefusals:
