@@ -30,7 +30,9 @@ def _options_hint(option: str | None, possibilities: list[str] | None, context: 
     if option and possibilities:
         closest = max(possibilities, key=lambda known: SequenceMatcher(None, option, known).ratio())
         return f"Did you mean {closest}?"
-    takes_command = context is not None and any(p.name == "command" for p in context.command.params)
+    takes_command = context is not None and any(
+        getattr(param, "metavar", "") == "CMD" for param in context.command.params
+    )
     if takes_command:
         return f"If {option} belongs to the command to run, put `--` before that command."
     return see

@@ -47,7 +47,7 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def jobrun(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Said]:
     """Run a command line in this process, at noon of 1 March 2026, in this test's directories."""
     from jobrun.cli.gate import run
@@ -57,10 +57,10 @@ def jobrun(
     monkeypatch.setattr(time, "time_ns", lambda: NOON * 1000)
 
     def call(*words: str) -> Said:
-        capsys.readouterr()
+        capsysbinary.readouterr()
         code = run(list(words))
-        printed = capsys.readouterr()
-        return Said(int(code), printed.out, printed.err)
+        printed = capsysbinary.readouterr()
+        return Said(int(code), printed.out.decode(errors="replace"), printed.err.decode(errors="replace"))
 
     return call
 

@@ -169,10 +169,10 @@ class Filling:
         return self.drive(run, Exited(at, end, 0.5))
 
     def printed(
-        self, run: Run, body: bytes, stream: str = "out", attempt: int | None = None, **more: object
+        self, run: Run, body: bytes | None, stream: str = "out", attempt: int | None = None, **more: object
     ) -> None:
         fence = Fence(run.id, attempt or run.attempt)
-        size = len(body)
+        size = len(body or b"")
         self.facts.append(OutputKept(fence, stream, **{"size": size, "body": body, **more}))  # type: ignore[arg-type]
 
     def close(self) -> None:

@@ -21,7 +21,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "show_run": ("show", "2"),
     "logs": ("logs", "2"),
     "next": ("next",),
-    "next_expr": (*"next --tz Europe/Berlin --from 2026-03-28 -n 3 --expr".split(), "30 2 * * *"),
+    "next_expr": (
+        *["next", "--tz", "Europe/Berlin", "--from", "2026-03-28", "-n", "3", "--expr"],
+        "30 2 * * *",
+    ),
     "explain": ("explain", "30 2 * * *", "--tz", "Europe/Berlin", "-n", "3", "--from", "2026-03-27T12:00"),
     "check": ("check",),
     "wait": ("wait", "1", "2"),

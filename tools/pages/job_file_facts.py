@@ -3,16 +3,16 @@
 from jobrun.conf.schema import Option
 
 FILE_RULES = (
-    "The job file is TOML in UTF-8. Files named *.toml in the directory jobs.d beside it are read too, in the "
-    "order of their names. All of them are checked as one, and jobrun check names every problem with its file "
-    "and line; a daemon never follows a file with a problem.",
+    "The job file is TOML in UTF-8. Files named *.toml in the directory jobs.d beside it are read too, in "
+    "the order of their names. All of them are checked as one, and jobrun check names every problem with its "
+    "file and line; a daemon never follows a file with a problem.",
     "A file that a person wrote is never changed. jobrun add writes a file of its own for each job into "
     "jobs.d.",
 )
 PRECEDENCE = (
     "A key may be set for all jobs in [defaults], for the jobs of a queue in [queues.NAME.defaults], in a "
-    "template [templates.NAME] that a job names with extends, and in the job itself [jobs.NAME]; the later of "
-    "these wins. jobrun show JOB --resolved prints every key with the place it comes from."
+    "template [templates.NAME] that a job names with extends, and in the job itself [jobs.NAME]; the later "
+    "of these wins. jobrun show JOB --resolved prints every key with the place it comes from."
 )
 DURATIONS = (
     'A duration is text such as "90s", "1h30m" or "7d" (units ms, s, m, h, d, w), or a number of seconds. A '
@@ -25,9 +25,9 @@ CRON = (
     "restricted, a day that fits either is a day; a field that begins with a star is not a restriction.",
     "Six fields, with seconds first, L and LW for the last day and the last weekday of the month, and # for "
     "the n-th weekday are understood beyond that; jobrun explain marks them.",
-    "A job with a fixed time (neither the minute nor the hour field begins with a star) whose time is skipped "
-    "when the clocks go forward runs once right after the change, and not again in the repeated hour when "
-    "they go back. Every other job follows the clock on the wall.",
+    "A job with a fixed time (neither the minute nor the hour field begins with a star) whose time is "
+    "skipped when the clocks go forward runs once right after the change, and not again in the repeated "
+    "hour when they go back. Every other job follows the clock on the wall.",
 )
 EXAMPLE = """\
 [jobrun]

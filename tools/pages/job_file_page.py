@@ -2,9 +2,8 @@
 
 from itertools import groupby
 
-from tools.pages.job_file_facts import CRON, DURATIONS, EXAMPLE, FILE_RULES, PRECEDENCE, title_of
-
 from jobrun.conf.schema import Option, options
+from tools.pages.job_file_facts import CRON, DURATIONS, EXAMPLE, FILE_RULES, PRECEDENCE, title_of
 
 
 def page() -> str:

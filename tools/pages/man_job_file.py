@@ -2,11 +2,10 @@
 
 from itertools import groupby
 
+from jobrun.conf.schema import Option, options
 from tools.pages.exits import FILES
 from tools.pages.job_file_facts import CRON, DURATIONS, EXAMPLE, FILE_RULES, PRECEDENCE, title_of
 from tools.pages.roff import escape, header, item, page_text, paragraph, section, subsection
-
-from jobrun.conf.schema import Option, options
 
 
 def page() -> str:
