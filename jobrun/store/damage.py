@@ -117,6 +117,8 @@ def set_aside(path: Path, stamp: str) -> Path:
     and rescued. Returns the new path. Raises StoreRefused if it is taken or
     cannot be renamed.
     """
+    if not path.exists():
+        raise StoreRefused(f"There is no database at {path} to set aside.", "Name another with --state-dir.")
     target = path.with_name(f"{path.name}.corrupt-{stamp}")
     if target.exists() or wal_path(target).exists():
         raise StoreRefused(f"{target} exists already.", "Move it away first.")
@@ -132,7 +134,10 @@ def set_aside(path: Path, stamp: str) -> Path:
         suspicion_path(path).unlink(missing_ok=True)
         sync_directory(path.parent)
     except OSError as error:
-        raise StoreRefused(f"{path} cannot be set aside: {error.strerror}.", "") from error
+        raise StoreRefused(
+            f"{path} cannot be set aside: {error.strerror}.",
+            "Look at the owner and the mode of its directory.",
+        ) from error
     return target
 
 

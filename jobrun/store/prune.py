@@ -70,10 +70,21 @@ def prune_store(
         connection.execute("DELETE FROM runs WHERE id = ? AND state = 'done'", (run_id,))
     connection.execute(_FORGET_TURNS)
     if doomed:
-        connection.execute(f"PRAGMA incremental_vacuum({limit})").fetchall()
+        _give_back(connection, limit)
     events = connection.execute(FORGET_EVENTS, (now - EVENTS_KEPT, limit)).rowcount
     more = more or events >= limit
     return Pruned(tuple(logs), len(doomed), events, more, position if more else "")
+
+
+def _give_back(connection: sqlite3.Connection, pages: int) -> None:
+    """Shrink the file by at most so many free pages.
+
+    One page at a time: the pragma answers with a row without columns for each
+    page, of which Python's sqlite3 steps through the first alone.
+    """
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    for _ in range(min(free, pages)):
+        connection.execute("PRAGMA incremental_vacuum(1)")
 
 
 def drop_definitions(connection: sqlite3.Connection, before: Instant, limit: int) -> int:

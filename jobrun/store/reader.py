@@ -176,6 +176,14 @@ class History:
         )
         return [HostEvent(at, kind, json.loads(detail)) for at, kind, detail in rows]
 
+    def retried(self, run_ids: Iterable[int]) -> set[int]:
+        """Which of these runs have been retried by a later run."""
+        asked = set(run_ids)
+        if not asked:
+            return set()
+        rows = self._rows("SELECT retry_of FROM runs WHERE id > ? AND retry_of IS NOT NULL", min(asked))
+        return asked & {retry_of for (retry_of,) in rows}
+
     def meta(self) -> dict[str, str]:
         """`store_id` and `created_at` of the store."""
         return dict(self._rows("SELECT key, value FROM meta"))
