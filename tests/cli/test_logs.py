@@ -102,9 +102,8 @@ def test_a_hole_in_a_growing_file_is_one_line(filling: Filling, jobrun: Callable
 def test_a_kept_file(filling: Filling, jobrun: Callable[..., object]) -> None:
     run = begin(filling)
     path = grow(filling, run, b"big\n")
-    filling.printed(
-        run, b"", size=1000, dropped=996, body=None, path=str(path.relative_to(filling.state_dir))
-    )
+    place = str(path.relative_to(filling.state_dir))
+    filling.printed(run, None, size=1000, dropped=996, path=place)
     filling.finish(run, NOON + SECOND)
     filling.close()
     assert jobrun("logs", str(run.id)).out == "big\n"
