@@ -1,6 +1,6 @@
 """What `status` shows: read in one go, then told as blocks or as JSON."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Self
 
@@ -17,18 +17,29 @@ _PROBLEMS = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST)
 _RECENT = 5
 
 
-@dataclass(frozen=True, slots=True)
 class Overview:
     """The state of the daemon and the store at one moment; `job` is set if it is about one job."""
 
-    at: Instant
-    daemon: dict[str, Any] | None
-    trouble: str
-    live: list[RunRow]
-    jobs: list[JobRow]
-    queues: list[QueueRow]
-    job: str | None = None
-    recent: tuple[RunRow, ...] = ()
+    def __init__(
+        self,
+        at: Instant,
+        daemon: dict[str, Any] | None,
+        trouble: str,
+        *,
+        live: Sequence[RunRow] = (),
+        jobs: Sequence[JobRow] = (),
+        queues: Sequence[QueueRow] = (),
+        job: str | None = None,
+        recent: Sequence[RunRow] = (),
+    ) -> None:
+        self.at = at
+        self.daemon = daemon
+        self.trouble = trouble
+        self.live = live
+        self.jobs = jobs
+        self.queues = queues
+        self.job = job
+        self.recent = recent
 
     @classmethod
     def read(cls, reach: Reach, job: str | None = None) -> Self:
@@ -42,11 +53,12 @@ class Overview:
         if not reach.has_store:
             if job is not None:
                 raise NotFound(f'There is no job "{job}".', "No daemon has run here yet.")
-            return cls(at, daemon, trouble, [], [], [])
+            return cls(at, daemon, trouble)
         history = reach.history
         live = history.live_runs()
         if job is None:
-            return cls(at, daemon, trouble, live, sorted(history.jobs(), key=_urgency), history.queues())
+            jobs = sorted(history.jobs(), key=_urgency)
+            return cls(at, daemon, trouble, live=live, jobs=jobs, queues=history.queues())
         row = history.job(job)
         recent = tuple(history.runs(RunFilter(job=job, state="done"), limit=_RECENT))
         mine = [run for run in live if run.run.job == job]
@@ -54,7 +66,8 @@ class Overview:
             from jobrun.cli.known import unknown_job
 
             raise unknown_job(job, history.job_names())
-        return cls(at, daemon, trouble, mine, [row] if row is not None else [], [], job, recent)
+        known = [row] if row is not None else []
+        return cls(at, daemon, trouble, live=mine, jobs=known, job=job, recent=recent)
 
     def shape(self, zone: tzinfo | None) -> dict[str, Any]:
         """The JSON of `status`, or of `status JOB`."""
@@ -135,7 +148,7 @@ def _note(row: JobRow, look: Look) -> Cell:
     return Cell("")
 
 
-def _jobs_table(jobs: list[JobRow], look: Look) -> Table:
+def _jobs_table(jobs: Sequence[JobRow], look: Look) -> Table:
     table = Table(("job", "last", "when", "next", "note"))
     for row in jobs:
         last = row.last

@@ -6,33 +6,42 @@ stdout is a terminal.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TextIO
 
 
-@dataclass(frozen=True, slots=True)
 class Cell:
     """A piece of text and what it means: `good`, `bad`, `warn`, `live`, `dim`, `strong` or nothing."""
 
-    text: str
-    tone: str = ""
+    __slots__ = ("text", "tone")
+
+    def __init__(self, text: str, tone: str = "") -> None:
+        self.text = text
+        self.tone = tone
 
 
-@dataclass(frozen=True, slots=True)
 class Table:
     """Columns and rows; the columns named in `right` are aligned to the right."""
 
-    columns: tuple[str, ...]
-    rows: list[tuple[Cell | str, ...]] = field(default_factory=list)
-    right: tuple[str, ...] = ()
-    title: str = ""
+    __slots__ = ("columns", "right", "rows")
+
+    def __init__(
+        self,
+        columns: tuple[str, ...],
+        rows: list[tuple[Cell | str, ...]] | None = None,
+        right: tuple[str, ...] = (),
+    ) -> None:
+        self.columns = columns
+        self.rows = [] if rows is None else rows
+        self.right = right
 
 
-@dataclass(frozen=True, slots=True)
 class Facts:
     """Labels and values, one to a line."""
 
-    pairs: list[tuple[str, Cell | str]]
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, Cell | str]]) -> None:
+        self.pairs = pairs
 
 
 Block = Table | Facts | Cell | str

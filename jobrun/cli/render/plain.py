@@ -38,8 +38,6 @@ def width(text: str) -> int:
 
 
 def _table(table: Table) -> Iterator[str]:
-    if table.title:
-        yield table.title
     rows = [tuple(name.upper() for name in table.columns)]
     rows += [tuple(_text(cell) or "-" for cell in row) for row in table.rows]
     widths = [max(width(row[i]) for row in rows) for i in range(len(table.columns))]

@@ -49,9 +49,6 @@ def _table(table: Table) -> RichTable:
         box=None,
         pad_edge=False,
         padding=(0, 2, 0, 0),
-        title=table.title or None,
-        title_justify="left",
-        title_style="bold",
         header_style="bold dim",
     )
     for number, name in enumerate(table.columns):
