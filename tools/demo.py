@@ -9,6 +9,7 @@ process, no directory. Takes about half a minute; exits 1 if anything differs.
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,16 @@ class Stage:
             raise Surprise(f"jobrun {' '.join(words)} ended with {code}, not {expect}")
         if expect:
             print(f"(exit code {code}, as it should be)")
+
+    def watch(self, seconds: int) -> None:
+        """Let `status --watch` refresh the terminal for a while, then interrupt it as Ctrl-C would."""
+        prompt("jobrun status --watch")
+        command = self._command("status", "--watch")
+        with subprocess.Popen(command, cwd=ROOT, env=self.environ, start_new_session=True) as watching:
+            try:
+                watching.wait(seconds)
+            except subprocess.TimeoutExpired:
+                watching.send_signal(signal.SIGINT)
 
     def ask(self, *words: str) -> Any:
         """What a command prints with --json, quietly."""
@@ -153,12 +164,14 @@ def play(stage: Stage) -> None:
     stage.show("run", "broken", "--wait", expect=1)
     stage.last("broken", outcome="failed", exit_code=3)
 
-    say("A job that hangs, with children; one ignores TERM, one has left its session.")
+    say("A job that hangs, does not listen to TERM, and has a child that left its session.")
     stage.show("run", "stuck")
     stuck = str(stage.last("stuck")["run"])
     stage.until(lambda: stage.last("stuck")["state"] == "running", "the hanging job to run")
     say("Meanwhile: what is going on?")
     stage.show("status")
+    if sys.stdout.isatty():
+        stage.watch(2)
     say("Its timeout is 2 s: TERM to the whole tree, a second later KILL.")
     stage.show("wait", stuck, expect=1)
     stage.last("stuck", outcome="timed_out")
