@@ -18,9 +18,27 @@ from jobrun.conf.problems import Fault, Key, Problem, dotted
 
 # Ten thousand jobs are about 2 MB of text.
 LARGEST = 16 << 20
+_MOST_PARTS = 500
+_CHAIN = re.compile(
+    rf"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_MOST_PARTS}}}"""
+)
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_TOO_LONG = re.compile(r"[0-9][0-9_]{4000}")
 _TWICE = re.compile(r"Cannot (?:declare|mutate immutable namespace|overwrite)")
 _HEADER = re.compile(r"\[\[?\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
+
+_HINTS = (
+    ("Invalid value", "Text must stand in quotes; dates, numbers, true and false must not."),
+    (
+        "Expected newline or end of document after a statement",
+        "Text must stand in quotes; dates, numbers, true and false must not.",
+    ),
+    (
+        "Illegal character '\\n'",
+        'The text has no closing quote on its line; """ begins text of several lines.',
+    ),
+    ("Unescaped '\\'", r"Write \ twice, or put the text into single quotes, where it is only itself."),
+)
 
 
 @dataclass(eq=False)
@@ -64,15 +82,23 @@ def read_document(path: Path) -> Document | Problem:
 
 def parse_document(file: str, text: str) -> Document | Problem:
     """Parse TOML text."""
+    for number, row in enumerate(text.split("\n"), 1):
+        # tomllib's time for one key is the square of its parts.
+        if row.count(".") > _MOST_PARTS and _CHAIN.search(row):
+            return Problem(file, number, "", f"a key has more than {_MOST_PARTS} parts")
     try:
         return Document(file, tomllib.loads(text), text)
     except tomllib.TOMLDecodeError as error:
         return _syntax_problem(file, text, str(error))
     except RecursionError:
-        return Problem(file, 0, "", "is nested too deeply")
+        return Problem(file, Lines(text).last_line, "", "brackets are nested too deeply")
     except ValueError as error:
-        # int() refuses more than 4,300 digits, datetime a 30 February.
-        return Problem(file, 0, "", f"is not valid TOML: {error}")
+        # Not a syntax error to tomllib: int() refuses more than 4,300 digits.
+        digits = _TOO_LONG.search(text)
+        line = text.count("\n", 0, digits.start()) + 1 if digits else 0
+        return Problem(
+            file, line, "", "not valid TOML: " + ("a number is too long" if digits else str(error))
+        )
 
 
 class _Unreadable(Exception):
@@ -84,13 +110,16 @@ class _Unreadable(Exception):
 def _read(path: Path) -> bytes:
     # O_NONBLOCK: opening a pipe that nobody writes to must not wait.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
+    try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
             raise _Unreadable("is a folder, not a file")
         if not stat.S_ISREG(mode):
             raise _Unreadable("is not a regular file")
-        content = stream.read(LARGEST + 1)
+        with open(descriptor, "rb", closefd=False) as stream:
+            content = stream.read(LARGEST + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > LARGEST:
         raise _Unreadable(f"is larger than {LARGEST >> 20} MiB")
     return content
@@ -120,9 +149,7 @@ def _syntax_problem(file: str, text: str, message: str) -> Problem:
     column = f", column {place[2]}" if place and place[2] else ""
     if _TWICE.match(sentence):
         return _defined_twice(file, text, line, sentence)
-    hint = ""
-    if sentence.startswith(("Invalid value", "Expected newline or end of document after a statement")):
-        hint = "Text must stand in quotes; dates, numbers, true and false must not."
+    hint = next((hint for start, hint in _HINTS if sentence.startswith(start)), "")
     sentence = sentence[:1].lower() + sentence[1:]
     return Problem(file, line, "", f"not valid TOML{column}: {sentence[:200]}", hint)
 
@@ -140,6 +167,10 @@ def _defined_twice(file: str, text: str, line: int, sentence: str) -> Problem:
     if path and before.has(path):
         message = f"is defined twice; the first time in line {before.of(path)}"
         return Problem(file, line, dotted(path), message, hint)
+    around = next((path[:n] for n in range(len(path) - 1, 0, -1) if before.has(path[:n])), ())
+    if around:
+        message = f"{dotted(around)} is complete in line {before.of(around)} and cannot be added to here"
+        return Problem(file, line, dotted(path), message, "Write its keys all in one place.")
     return Problem(file, line, "", f"not valid TOML: {sentence[:1].lower()}{sentence[1:200]}", hint)
 
 

@@ -24,7 +24,8 @@ _DEEPEST = 100  # paths are tuples of all their parts: without a bound a hostile
 class Lines:
     """The lines of one TOML text. Paths hold strings for keys and integers for array elements.
 
-    `last_table` is the path of the header that was in force where the text ended.
+    `last_table` is the path of the header in force where the reader stopped, at
+    the text's end or before what it does not understand; `last_line` is its line.
     """
 
     def __init__(self, text: str) -> None:
@@ -32,6 +33,7 @@ class Lines:
         walk = _Walk(text, self._places)
         walk.run()
         self.last_table = walk.table
+        self.last_line = walk.line
 
     def of(self, path: Key) -> int:
         """The line of a path, or of the nearest path around it that has one; 1 if there is none."""
@@ -66,6 +68,10 @@ class _Walk:
             self._document()
         except (_Stopped, RecursionError):
             return
+
+    @property
+    def line(self) -> int:
+        return self._line + self._text.count("\n", self._counted, self._at)
 
     def _document(self) -> None:
         while True:

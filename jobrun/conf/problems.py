@@ -1,6 +1,6 @@
 """One problem of a job file: where it stands, what is wrong, what helps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -8,13 +8,28 @@ Key = tuple[str | int, ...]
 
 
 class Fault(ValueError):
-    """A value that cannot be taken: a sentence, a hint, and where inside the value (`at`) it is wrong."""
+    """A value that cannot be taken: a sentence, a hint, and where inside the value (`at`) it is wrong.
+
+    `also` holds the further faults of the same value.
+    """
 
     def __init__(self, message: str, hint: str = "", at: Key = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.at = at
+        self.also: tuple[Fault, ...] = ()
+
+    def inside(self, at: Key) -> "Fault":
+        """The same fault, seen from the value around it."""
+        return Fault(self.message, self.hint, (*at, *self.at))
+
+
+def first_of(faults: Sequence[Fault]) -> Fault:
+    """One fault to raise for several."""
+    fault = faults[0]
+    fault.also = tuple(faults[1:])
+    return fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +62,18 @@ def dotted(path: Iterable[str | int]) -> str:
             text += f"[{part}]"
             continue
         bare = part.isascii() and part.replace("-", "").replace("_", "").isalnum()
-        text += ("." if text else "") + (part if bare else quoted(part))
+        text += ("." if text else "") + (cut(part) if bare else quoted(part))
     return text
 
 
-def quoted(text: str, limit: int = 60) -> str:
+def cut(text: str, limit: int = 60) -> str:
+    """Text of at most `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def quoted(text: str) -> str:
     """Text in double quotes for a message: escaped, and cut if it is long."""
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut(text))
     return f'"{escaped}"'
 
 

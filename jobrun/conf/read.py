@@ -148,7 +148,7 @@ def check_documents(
             jobs[name] = job
     if found:
         order = {str(config): -1} | {document.file: number for number, document in enumerate(documents)}
-        return None, sorted(set(found), key=lambda p: (order.get(p.file, len(order)), p.file, p.line, p.path))
+        return None, _sorted(found, order)
     plan = Plan(
         settings=settings,
         queues={name: Queue(name=name, concurrency=_places(layer)) for name, layer in sheets.queues.items()},
@@ -160,6 +160,11 @@ def check_documents(
         files=tuple(document.file for document in documents),
     )
     return JobFile(plan, levels, setting), []
+
+
+def _sorted(problems: Sequence[Problem], order: Mapping[str, int]) -> list[Problem]:
+    """By file and line, each once; on one line as they were met."""
+    return sorted(dict.fromkeys(problems), key=lambda p: (order.get(p.file, len(order)), p.file, p.line))
 
 
 def _settings(sheets: Sheets, host_timezone: str) -> Settings:

@@ -46,7 +46,8 @@ def check_layer(document: Document, path: Key, model: type[Table], raw: Any) -> 
     """One table as a level, and all of its own faults."""
     values, bad, faults = take(model, raw)
     layer = Layer(document, path, values, bad)
-    return layer, [*faults, *(check_table(layer) if issubclass(model, RunOptions) else ())]
+    has_rules = issubclass(model, RunOptions) and isinstance(raw, dict)
+    return layer, [*faults, *(check_table(layer) if has_rules else ())]
 
 
 class _Collector:

@@ -7,12 +7,11 @@ A check takes what tomllib gives and returns what the domain works with
 import math
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time
 from enum import StrEnum
-from typing import Any
 
-from jobrun.conf.problems import Fault, did_you_mean, quoted
+from jobrun.conf.problems import Fault, Key, did_you_mean, first_of, quoted
 from jobrun.domain.instants import Duration, Instant, format_duration, from_datetime, parse_duration
 from jobrun.domain.sizes import format_size, parse_size
 
@@ -40,7 +39,7 @@ def kind_of(value: object) -> str:
     kinds: tuple[tuple[type, str], ...] = (
         (bool, "true or false"),
         (int, "a whole number"),
-        (float, "a number"),
+        (float, "a decimal number"),
         (str, "text"),
         (list, "an array"),
         (dict, "a table"),
@@ -207,7 +206,7 @@ def check_command(value: object) -> str | tuple[str, ...]:
         )
     if not value:
         raise Fault("the array is empty: there is no program to run")
-    return tuple(_each(value, check_filled if i == 0 else check_text, i) for i in range(len(value)))
+    return each([check_filled, *([check_text] * (len(value) - 1))], value)
 
 
 def texts(check: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]:
@@ -218,16 +217,23 @@ def texts(check: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]
             return (check(value),)
         if not isinstance(value, list):
             raise Fault(f"expected an array of texts, not {kind_of(value)}")
-        return tuple(_each(value, check, i) for i in range(len(value)))
+        return each([check] * len(value), value)
 
     return check_all
 
 
-def _each(values: list[Any], check: Callable[[object], str], index: int) -> str:
-    try:
-        return check(values[index])
-    except Fault as fault:
-        raise Fault(fault.message, fault.hint, (index, *fault.at)) from None
+def each(checks: Sequence[Callable[[object], str]], values: Sequence[object]) -> tuple[str, ...]:
+    """Every element by its check; all the elements that have a fault are told."""
+    found: list[str] = []
+    faults: list[Fault] = []
+    for number, (check, value) in enumerate(zip(checks, values, strict=True)):
+        try:
+            found.append(check(value))
+        except Fault as fault:
+            faults.append(fault.inside((number,)))
+    if faults:
+        raise first_of(faults)
+    return tuple(found)
 
 
 def check_target(value: object) -> str:
@@ -244,7 +250,7 @@ def check_args(value: object) -> tuple[object, ...]:
     """The arguments of a Python call: an array of what JSON can hold."""
     if not isinstance(value, list):
         raise Fault(f"expected an array, not {kind_of(value)}")
-    _check_json(value, ())
+    _check_json(value)
     return tuple(value)
 
 
@@ -252,25 +258,31 @@ def check_kwargs(value: object) -> dict[str, object]:
     """The keyword arguments of a Python call: a table of what JSON can hold."""
     if not isinstance(value, dict):
         raise Fault(f"expected a table, not {kind_of(value)}")
-    _check_json(value, ())
+    _check_json(value)
     return dict(value)
 
 
-def _check_json(value: object, at: tuple[str | int, ...]) -> None:
+def _check_json(value: object) -> None:
+    faults = list(_json_faults(value, ()))
+    if faults:
+        raise first_of(faults)
+
+
+def _json_faults(value: object, at: Key) -> Iterator[Fault]:
     if len(at) > _DEEPEST_ARGUMENT:
-        raise Fault("the value is nested too deeply", at=at[:3])
-    if isinstance(value, list):
+        yield Fault("the value is nested too deeply", at=at[:3])
+    elif isinstance(value, list):
         for number, item in enumerate(value):
-            _check_json(item, (*at, number))
+            yield from _json_faults(item, (*at, number))
     elif isinstance(value, dict):
         for key, item in value.items():
-            _check_json(item, (*at, key))
+            yield from _json_faults(item, (*at, key))
     elif isinstance(value, datetime | date | time):
-        raise Fault(f"{kind_of(value)} cannot be passed to a function", "Write it as text, in quotes.", at)
+        yield Fault(f"{kind_of(value)} cannot be passed to a function", "Write it as text, in quotes.", at)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise Fault("an infinite number or NaN cannot be passed to a function", at=at)
+        yield Fault("an infinite number or NaN cannot be passed to a function", at=at)
     elif isinstance(value, int) and abs(value) >= _LARGEST_WHOLE:
-        raise Fault("the number does not fit into 64 bits", "Write it as text, in quotes.", at)
+        yield Fault("the number does not fit into 64 bits", "Write it as text, in quotes.", at)
 
 
 def check_variable(value: object) -> str:

@@ -61,11 +61,11 @@ _ELSEWHERE = {
 def take(model: type[Table], raw: object) -> tuple[dict[str, Any], frozenset[str], list[Fault]]:
     """The values a table sets, the keys that have a fault, and the faults (`at` counts from the table)."""
     if not isinstance(raw, dict):
-        return {}, frozenset(), [Fault(f"expected a table, not {kind_of(raw)}")]
+        return {}, frozenset(model.model_fields), [Fault(f"expected a table, not {kind_of(raw)}")]
     try:
         return _values(model.model_validate(raw)), frozenset(), []
     except ValidationError as error:
-        faults = [_fault(model, dict(item)) for item in error.errors(include_url=False)]
+        faults = [fault for item in error.errors(include_url=False) for fault in _faults(model, dict(item))]
     except RecursionError:
         return {}, frozenset(raw), [Fault("the table is nested too deeply")]
     bad = frozenset(str(fault.at[0]) for fault in faults if fault.at)
@@ -89,12 +89,16 @@ def _values(table: Table) -> dict[str, Any]:
     return values
 
 
-def _fault(model: type[Table], item: dict[str, Any]) -> Fault:
-    """One of pydantic's errors in our words."""
+def _faults(model: type[Table], item: dict[str, Any]) -> list[Fault]:
+    """One of pydantic's errors in our words; a check of ours may have told several faults in it."""
     at: Key = tuple(part for part in item["loc"] if part != "[key]")
     inner = item.get("ctx", {}).get("error")
     if isinstance(inner, Fault):
-        return Fault(inner.message, inner.hint, (*at, *inner.at))
+        return [fault.inside(at) for fault in (inner, *inner.also)]
+    return [_foreign_fault(model, item, at)]
+
+
+def _foreign_fault(model: type[Table], item: dict[str, Any], at: Key) -> Fault:
     match item["type"]:
         case "extra_forbidden":
             return unknown_key(_model_at(model, at), at)

@@ -4,7 +4,7 @@ import re
 import signal
 from functools import lru_cache
 
-from jobrun.conf.model.checks import check_filled, check_text, kind_of
+from jobrun.conf.model.checks import check_filled, check_text, each, kind_of
 from jobrun.conf.problems import Fault, did_you_mean, quoted
 from jobrun.domain import calendar
 from jobrun.domain.retry import signal_number
@@ -56,14 +56,9 @@ _load_zone = lru_cache(maxsize=256)(calendar.load_zone)
 
 def check_conditions(value: object) -> tuple[str, ...]:
     """The conditions of `retry_on` and `no_retry_on`, in the words the domain matches."""
-    values = value if isinstance(value, list) else [value]
-    found: list[str] = []
-    for number, item in enumerate(values):
-        try:
-            found.append(_condition(item))
-        except Fault as fault:
-            raise Fault(fault.message, fault.hint, (number,) if isinstance(value, list) else ()) from None
-    return tuple(found)
+    if not isinstance(value, list):
+        return (_condition(value),)
+    return each([_condition] * len(value), value)
 
 
 _CONDITION_HINT = 'Conditions are 75, "exit:64-78", "signal:KILL", "timed_out", "lost" and "spawn".'
