@@ -90,20 +90,13 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     StoreRefused or StoreCorrupt.
     """
     try:
-        traces = fingerprint(path)
-        if traces.database is None:
+        if not path.exists():
             raise StoreMissing(
                 f"There is no history at {path} yet.",
                 "Start the daemon with `jobrun daemon`, or name another directory with --state-dir.",
             )
         check_file(path)
-        if traces.is_in_use:
-            connection = _connect(path, "mode=ro", BUSY_TIMEOUT)
-        elif traces.wal_size == 0:
-            connection = _connect(path, "mode=ro&immutable=1", BUSY_TIMEOUT)
-        else:
-            connection = _connect(path, "mode=ro&vfs=unix-none", BUSY_TIMEOUT)
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection = _connect_to_read(path)
     except OSError as error:
         raise _refusal(path, error) from error
     except sqlite3.Error as error:
@@ -121,6 +114,17 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    traces = fingerprint(path)
+    if traces.is_in_use:
+        return _connect(path, "mode=ro", BUSY_TIMEOUT)
+    if traces.wal_size == 0:
+        return _connect(path, "mode=ro&immutable=1", BUSY_TIMEOUT)
+    connection = _connect(path, "mode=ro&vfs=unix-none", BUSY_TIMEOUT)
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     return connection
 
 
@@ -167,9 +171,13 @@ def _refuse_orphaned_log(path: Path) -> None:
 
 
 def _create(path: Path) -> None:
-    """Make a new database, durable and complete, without ever replacing a file at `path`."""
-    draft = path.with_name(f"{path.name}.new-{os.getpid()}")
-    draft.unlink(missing_ok=True)
+    """Make a new database, durable and complete, without ever replacing a file at `path`.
+
+    Its run ids go on behind those of a database that was set aside: log files
+    and people know runs by their ids.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    _remove_draft(draft)
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
         connection = _connect(draft, "mode=rw", BUSY_TIMEOUT)
@@ -180,13 +188,43 @@ def _create(path: Path) -> None:
                 "INSERT INTO meta (key, value) VALUES (?, ?)",
                 [("store_id", secrets.token_hex(8)), ("created_at", str(time.time_ns() // 1000))],
             )
+            connection.execute(
+                "INSERT INTO sqlite_sequence (name, seq) VALUES ('runs', ?)", (_last_run_set_aside(path),)
+            )
         finally:
             connection.close()
         _sync_file(draft)
         os.link(draft, path)
     finally:
-        draft.unlink(missing_ok=True)
+        _remove_draft(draft)
     sync_directory(path.parent)
+
+
+def _remove_draft(draft: Path) -> None:
+    """Remove a draft of this start or of one that died; a journal left alone would be applied to the next."""
+    for suffix in ("-journal", "-wal", "-shm", ""):
+        draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+
+
+def _last_run_set_aside(path: Path) -> int:
+    """The highest run id given by the databases set aside beside this one; 0 if there are none.
+
+    If one cannot tell, the seconds since 1970: a number that no store has reached by counting.
+    """
+    last = 0
+    for other in path.parent.glob(f"{path.name}.corrupt-*"):
+        if other.name.endswith(("-wal", "-shm")):
+            continue
+        try:
+            connection = _connect_to_read(other)
+            try:
+                row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
+            finally:
+                connection.close()
+            last = max(last, row[0] if row else 0)
+        except (sqlite3.Error, OSError):
+            last = max(last, int(time.time()))
+    return last
 
 
 def _sync_file(path: Path) -> None:

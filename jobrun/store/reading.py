@@ -28,8 +28,12 @@ class Reading:
         self._connection, self._opened = self._open()
 
     def _open(self) -> tuple[sqlite3.Connection, Fingerprint]:
-        before = fingerprint(self._path)
-        return open_for_reading(self._path), before
+        while True:
+            before = fingerprint(self._path)
+            connection = open_for_reading(self._path)
+            if fingerprint(self._path).is_in_use == before.is_in_use:
+                return connection, before
+            connection.close()  # a writer came or went just now: which way of reading was chosen is unsure
 
     def ask(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """The question's answer, all of it from one state of the database."""

@@ -57,11 +57,16 @@ def run_values(run: Run) -> tuple[Any, ...]:
         run.max_attempts,
         run.priority,
         run.retry_of,
-        run.requested_by,
+        storable(run.requested_by),
         run.created_at,
         run.state,
         *_status_values(run.status),
     )
+
+
+def storable(text: str) -> str:
+    """The text with what UTF-8 cannot say (undecodable bytes of a file name) written out as escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _count(slot: Slot) -> int | None:
@@ -85,7 +90,7 @@ def _status_values(status: Status) -> tuple[Any, ...]:
             process = process_values(status.process)
             return (status.since, status.cause.value, *process, *moments, *nothing)
         case Done():
-            end = (status.outcome.value, status.exit_code, status.signal, status.detail or None)
+            end = (status.outcome.value, status.exit_code, status.signal, storable(status.detail) or None)
             return (status.ended_at, cause_value(status.cause), *_NO_PROCESS, None, None, *end)
 
 
@@ -161,7 +166,7 @@ def end_values(fact: AttemptClosed) -> tuple[Any, ...]:
         end.ended_at,
         end.outcome.value,
         cause_value(end.cause),
-        end.detail or None,
+        storable(end.detail) or None,
         end.exit_code,
         end.signal,
         end.user_time,

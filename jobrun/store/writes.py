@@ -20,6 +20,7 @@ from jobrun.domain.ledger import (
     HostEvent,
     JobListed,
     JobUnlisted,
+    MetaSet,
     OutputKept,
     Paused,
     QueueListed,
@@ -41,6 +42,7 @@ from jobrun.store.rows import (
     end_values,
     process_values,
     run_values,
+    storable,
 )
 
 Values = tuple[Any, ...]
@@ -120,7 +122,7 @@ _MOVES: dict[type[Status], Write] = {
             status.outcome.value,
             status.exit_code,
             status.signal,
-            status.detail or None,
+            storable(status.detail) or None,
         ),
     ),
 }
@@ -201,10 +203,15 @@ _WRITES: dict[type[Any], Write] = {
         "INSERT INTO jobs (name, definition_id, source, enabled) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (name) DO UPDATE SET definition_id = excluded.definition_id, "
         "source = excluded.source, enabled = excluded.enabled",
-        lambda fact: (fact.job, fact.definition_id, fact.source, int(fact.enabled)),
+        lambda fact: (fact.job, fact.definition_id, storable(fact.source), int(fact.enabled)),
         guarded=False,
     ),
     JobUnlisted: Write("DELETE FROM jobs WHERE name = ?", lambda fact: (fact.job,), guarded=False),
+    MetaSet: Write(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        lambda fact: (fact.key, fact.value),
+        guarded=False,
+    ),
     QueueListed: Write(
         "INSERT INTO queues (name, concurrency) VALUES (?, ?) "
         "ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency",
@@ -215,7 +222,7 @@ _WRITES: dict[type[Any], Write] = {
     Paused: Write(
         "INSERT INTO pauses (kind, name, at, by, reason) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (kind, name) DO UPDATE SET at = excluded.at, by = excluded.by, reason = excluded.reason",
-        lambda fact: (fact.kind, fact.name, fact.at, fact.by, fact.reason),
+        lambda fact: (fact.kind, fact.name, fact.at, storable(fact.by), storable(fact.reason)),
         guarded=False,
     ),
     Resumed: Write(

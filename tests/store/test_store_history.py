@@ -175,7 +175,7 @@ def test_deleting_a_run_walks_indexes_in_the_tables_that_refer_to_it(tmp_path):
     connection = open_for_writing(tmp_path / "jobrun.db")
     for query in (
         "SELECT 1 FROM attempts WHERE run_id = ?",
-        "SELECT 1 FROM outputs WHERE run_id = ?1 AND attempt = ?1",
+        "SELECT 1 FROM outputs WHERE run_id = ? AND attempt = 1",
         "SELECT 1 FROM runs WHERE definition_id = ?",
         "SELECT 1 FROM jobs WHERE definition_id = ?",
     ):

@@ -400,6 +400,19 @@ def test_a_batch_is_one_transaction_and_synced(ledger):
     ]
 
 
+def test_words_that_utf_8_cannot_say_are_kept_as_escapes(ledger):
+    """TRAPS, Output: bytes are bytes - a file name of any bytes in a sentence must not stop the ledger."""
+    odd = "no such file: /tmp/\udcff ü"
+    run = queued(1, requested_by=odd)
+    ended = replace(run, status=Done(Outcome.FAILED, Cause.SPAWN, AT, odd))
+    ledger.commit([RunCreated(run), RunMoved(run, ended), Paused("job", "backup", AT, odd, odd)])
+    ledger.commit([HostEvent(AT, "reloaded", {"file": odd}), JobListed("backup", 1, odd, enabled=True)])
+    with history_of(ledger) as history:
+        shown = history.run(1).run
+        assert shown.requested_by == shown.status.detail == "no such file: /tmp/\\udcff ü"
+        assert history.host_events()[0].detail == {"file": odd}
+
+
 def test_a_manual_run_needs_no_schedule(ledger):
     run = queued(1, has_slot=False, requested_by="uid 1000")
     ledger.commit(finished(run))

@@ -190,7 +190,25 @@ def test_a_damaged_database_is_set_aside_and_can_be_rescued(path):
     rescued.close()
     fresh = Ledger(path)
     assert fresh.load().store_id != store_id
+    assert (
+        fresh.load().last_run_id == 1
+    )  # the next run is 2: the logs of the old run 1 are not taken for its own
     fresh.close()
+
+
+def test_run_ids_go_on_behind_a_database_that_cannot_tell_its_own(path):
+    path.write_bytes(os.urandom(9000))
+    set_aside(path, "now")
+    ledger = Ledger(path)
+    assert ledger.load().last_run_id > 1_700_000_000
+    ledger.close()
+
+
+def test_the_remains_of_a_start_that_died_are_no_obstacle(path):
+    path.with_name("jobrun.db.new").write_bytes(os.urandom(5000))
+    path.with_name("jobrun.db.new-journal").write_bytes(os.urandom(5000))
+    a_ledger(path.parent).close()
+    assert [entry.name for entry in path.parent.iterdir()] == ["jobrun.db"]
 
 
 def test_setting_aside_never_overwrites(path):
@@ -250,7 +268,7 @@ def test_no_space_for_a_new_database_is_refused_and_leaves_nothing(tmp_path):
     with small_volume(tmp_path, "64k") as volume:
         with pytest.raises(StoreRefused, match=r"disk is full|I/O error|No space"):
             open_for_writing(volume / "jobrun.db")
-        assert [entry.name for entry in volume.iterdir() if "-" not in entry.name] == []
+        assert list(volume.iterdir()) == []
 
 
 MOUNTS = r"""
