@@ -1,7 +1,8 @@
 """A job's definition as text, and back.
 
-The text is canonical JSON (sorted keys, no spaces), so equal jobs give equal
-text and one digest names one version. It is what the `definitions` table
+The text is JSON in a fixed order (that of the fields; `env` keeps the file's,
+which matters to `${VAR}`), so equal jobs give equal text and one digest names
+one version. It is what the `definitions` table
 keeps: a run can be explained, adopted and retried under the definition it was
 decided with, long after the file changed.
 """
@@ -58,7 +59,7 @@ _DEFAULTS = Job(name="", body=ShellCommand(""))
 
 def encode(job: Job) -> str:
     """The canonical JSON text of a job; fields at their built-in default are left out."""
-    return json.dumps(to_mapping(job), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(to_mapping(job), separators=(",", ":"), ensure_ascii=False)
 
 
 def digest(text: str) -> str:

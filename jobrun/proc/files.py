@@ -19,7 +19,8 @@ from jobrun.proc.refusal import refused
 END_MARK = b"end"
 STATUS_SIZE = 256
 _PRIVATE = 0o600
-_STATUS = re.compile(rb"exit (\d{1,3})\n([^\n]*)\n([^\n]*)\nend\n")
+_BEGAN = b"began\n"
+_STATUS = re.compile(rb"began\nexit (\d{1,3})\n([^\n]*)\n([^\n]*)\nend\n")
 _TIME = re.compile(rb"(\d+)m(\d+(?:[.,]\d+)?)s")
 _LAST_SIGNAL = 64
 
@@ -59,7 +60,7 @@ def open_status(path: Path) -> int:
     """
     fd = _open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, "create the status file")
     try:
-        os.pwrite(fd, b"started\n".ljust(STATUS_SIZE - 1) + b"\n", 0)
+        os.pwrite(fd, b"waits\n".ljust(STATUS_SIZE - 1) + b"\n", 0)
     except OSError as error:
         os.close(fd)
         raise refused(error, f"write the status file {path}") from error
@@ -120,6 +121,15 @@ def read_status(path: Path) -> Exit | None:
         user_time=own[0] + children[0] if known and own and children else None,
         system_time=own[1] + children[1] if known and own and children else None,
     )
+
+
+def has_begun(path: Path) -> bool:
+    """Whether the surrounding sh took its first step, so that the command may have run."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_BEGAN)) == _BEGAN
+    except OSError:
+        return False
 
 
 def split_status(status: int) -> tuple[int | None, int | None]:

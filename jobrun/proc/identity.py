@@ -7,15 +7,16 @@ again. Everything that signals or adopts a process compares all three.
 import os
 import signal
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from jobrun.domain.instants import SECOND, Duration
 from jobrun.domain.run import ProcessIdentity
 
 _KERNEL = (0, 2)
-_EXEC_LOOKS = 6
-_EXEC_PAUSE = 0.001
+_EXEC_PAUSES = (0, 0.001, 0.004, 0.016)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -28,12 +29,16 @@ class ProcStat:
     parent: int
     group: int
     session: int
+    threads: int
     start_ticks: int
 
     @property
     def is_dead(self) -> bool:
-        """Whether it has ended and only waits to be reaped."""
-        return self.state in "ZXx"
+        """Whether it has ended and only waits to be reaped.
+
+        One whose first thread ended before the others is shown as a zombie too, and runs.
+        """
+        return self.state in "ZXx" and self.threads <= 1
 
 
 @cache
@@ -49,7 +54,8 @@ def read_stat(pid: int) -> ProcStat | None:
         return None
     # The command name is in parentheses and may hold spaces and parentheses itself.
     fields = raw[raw.rfind(b")") + 2 :].split()
-    return ProcStat(pid, fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+    parent, group, session, threads, start = (int(fields[number]) for number in (1, 2, 3, 17, 19))
+    return ProcStat(pid, fields[0].decode(), parent, group, session, threads, start)
 
 
 def pids() -> list[int]:
@@ -81,21 +87,36 @@ def read_proc(path: str) -> bytes:
         os.close(fd)
 
 
-def read_environ(stat: ProcStat) -> frozenset[bytes]:
-    """The environment a process had at its exec, as `NAME=value`; empty if it is not ours to read.
+def environments(stats: Iterable[ProcStat]) -> dict[int, frozenset[bytes]]:
+    """The environment (`NAME=value`) each process had at its exec, by pid; empty if it is not ours to read.
 
     In the middle of an exec a process has neither environment nor arguments
-    for some microseconds of its time (/proc shows both empty). It is waited for,
-    since a look in that moment would take one of a run's processes for nobody's.
+    for some microseconds of its own time, and /proc shows both empty. Such ones
+    are looked at again, all together a few times: taken for nobody's they
+    would escape. A process that is about to end looks the same, and then ends.
     """
-    if stat.parent in _KERNEL:
-        return frozenset()
-    for attempt in range(_EXEC_LOOKS):
-        raw = read_proc(f"/proc/{stat.pid}/environ")
-        if raw or read_proc(f"/proc/{stat.pid}/cmdline"):
-            return frozenset(raw.split(b"\0"))
-        time.sleep(_EXEC_PAUSE * attempt**2)
-    return frozenset()
+    found: dict[int, frozenset[bytes]] = {}
+    waiting = [stat for stat in stats if stat.parent not in _KERNEL]
+    for pause in _EXEC_PAUSES:
+        if pause:
+            time.sleep(pause)
+            waiting = [stat for stat in waiting if _is_still(stat)]
+        unsettled = []
+        for stat in waiting:
+            raw = read_proc(f"/proc/{stat.pid}/environ")
+            if raw or read_proc(f"/proc/{stat.pid}/cmdline"):
+                found[stat.pid] = frozenset(raw.split(b"\0"))
+            else:
+                unsettled.append(stat)
+        waiting = unsettled
+        if not waiting:
+            break
+    return found
+
+
+def _is_still(stat: ProcStat) -> bool:
+    now = read_stat(stat.pid)
+    return now is not None and now.start_ticks == stat.start_ticks and not now.is_dead
 
 
 def identify(pid: int) -> ProcessIdentity | None:
@@ -133,3 +154,9 @@ def send_signal(pid: int, start_ticks: int, number: int) -> bool:
         return True
     finally:
         os.close(fd)
+
+
+def age(identity: ProcessIdentity) -> Duration:
+    """How long ago the process started, by the kernel's clock, which no step of the wall clock touches."""
+    since_boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+    return max(0, since_boot - identity.start_ticks * SECOND // os.sysconf("SC_CLK_TCK"))

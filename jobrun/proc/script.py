@@ -4,6 +4,8 @@ What it is for: the exit status survives a daemon that does not. The sh is the
 leader of the attempt's session, runs the command in one forked subshell, and
 writes the status into the file it was given as stdin.
 
+- `began` tells an attempt that was cut off before its first step (nothing ran)
+  from one that was cut off later.
 - `trap :` keeps it alive when its group is signalled. Caught signals, unlike
   ignored ones, are back at their default in the subshell.
 - Its own stderr goes to /dev/null, because a shell announces "Terminated" in
@@ -28,12 +30,18 @@ _SIGNALS = "HUP INT QUIT USR1 USR2 PIPE ALRM TERM VTALRM PROF XCPU XFSZ IO PWR"
 _ASKS_FOR_ITSELF = re.compile(r"\$\$|\$\{\$|\bPPID\b")
 
 
-def surround(run: str, limits: Sequence[str] = (), soft_signal: int | None = None) -> str:
-    """The script text. `run` is the line that runs the command, `limits` the ulimit lines before it."""
+def surround(
+    run: str, limits: Sequence[str] = (), soft_signal: int | None = None, gate: int | None = None
+) -> str:
+    """The script text. `run` is the line that runs the command, `limits` the ulimit lines before it.
+
+    `gate` is the descriptor through which the sh enters its control group first.
+    """
     signals = f"{_SIGNALS} {soft_signal}" if soft_signal is not None else _SIGNALS
+    enter = f"echo 0 >&{gate}; exec {gate}>&-; " if gate is not None else ""
     inner = "; ".join([*limits, run])
     return (
-        f"trap : {signals}; exec 3>&2 2>/dev/null; "
+        f"{enter}trap : {signals}; echo began >&0; exec 3>&2 2>/dev/null; "
         f"( {inner} ) </dev/null 2>&3 3>&-; "
         "set -- $?; { echo exit $1; times; echo end; } >&0; exit $1"
     )
@@ -50,9 +58,9 @@ def shell_words(text: str, shell: str) -> tuple[str, list[str]]:
     return RUN_ARGV, [shell, "-c", text]
 
 
-def sh_argv(run: str, words: Sequence[str], limits: Sequence[str], soft_signal: int | None) -> list[str]:
+def sh_argv(script: str, words: Sequence[str]) -> list[str]:
     """The argument list of the surrounding sh. `$0` is what a command under cron would see."""
-    return [SH, "-c", surround(run, limits, soft_signal), SH, *words]
+    return [SH, "-c", script, SH, *words]
 
 
 def limit_lines(limits: Limits, open_files: int | None, hard: tuple[int, int, int]) -> list[str]:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from jobrun.domain.instants import Instant
 from jobrun.domain.run import Exit, Fence, ProcessIdentity
-from jobrun.proc import kin
+from jobrun.proc import cgroup, kin
+from jobrun.proc.cgroup import AttemptCgroup
 from jobrun.proc.environment import ATTEMPT, RUN_ID, STORE_ID
 from jobrun.proc.files import (
     AttemptFiles,
@@ -25,7 +26,7 @@ from jobrun.proc.files import (
     remove_unused,
     split_status,
 )
-from jobrun.proc.identity import boot_id, identify, is_alive, pids, read_environ, read_proc, read_stat
+from jobrun.proc.identity import boot_id, environments, identify, is_alive, pids, read_proc, read_stat
 from jobrun.proc.refusal import SpawnRefused, errno_words, refused
 from jobrun.proc.spec import CALL_FD, AttemptSpec
 
@@ -65,9 +66,15 @@ class Child:
             self._exit = self._reap() if self.is_ours else self._look()
         return self._exit
 
+    def was_oom(self) -> bool:
+        """Whether the kernel killed some of it for memory; known with a control group, before the sweep."""
+        group = cgroup.group_of(self.identity)
+        return group is not None and group.was_oom
+
     def close(self) -> None:
         """Give the pidfd back and stop watching. What was not swept by now is left alone."""
         kin.note_given_up(self.identity)
+        cgroup.forget(self.identity)
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
@@ -120,10 +127,15 @@ def start(spec: AttemptSpec) -> Child:
     """
     try:
         pid, started_at, own_rss = _launch(spec)
-        return _child(pid, spec.files, started_at, own_rss)
+        child = _child(pid, spec.files, started_at, own_rss)
     except SpawnRefused:
         remove_unused(spec.files)
+        if spec.cgroup is not None:
+            spec.cgroup.remove()
         raise
+    if spec.cgroup is not None:
+        cgroup.note(child.identity, spec.cgroup)
+    return child
 
 
 def _launch(spec: AttemptSpec) -> tuple[int, Instant, int]:
@@ -141,7 +153,7 @@ def _launch(spec: AttemptSpec) -> tuple[int, Instant, int]:
         own_rss = _peak_rss()
         started_at = now()
         try:
-            with _niced(spec.nice):
+            with _niced(spec.nice), _gated(spec.cgroup, passed):
                 process = subprocess.Popen(
                     argv,
                     stdin=status,
@@ -183,6 +195,21 @@ def _call_file(text: bytes) -> int:
         file.write(text)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
+
+
+@contextmanager
+def _gated(group: AttemptCgroup | None, passed: list[int]) -> Iterator[None]:
+    """The attempt's control group made, and its gate among the descriptors passed on."""
+    if group is None:
+        yield
+        return
+    group.make()
+    group.open_gate()
+    passed.append(group.gate)
+    try:
+        yield
+    finally:
+        group.close_gate()
 
 
 @contextmanager
@@ -228,7 +255,7 @@ def _peak_rss() -> int:
     return int(rest.split(None, 1)[0]) * 1024 if rest else 0
 
 
-def adopt(identity: ProcessIdentity, files: AttemptFiles) -> Child | None:
+def adopt(identity: ProcessIdentity, files: AttemptFiles, group: AttemptCgroup | None = None) -> Child | None:
     """Watch a leader that an earlier daemon started; None if exactly that process no longer runs."""
     try:
         pidfd = os.pidfd_open(identity.pid)
@@ -240,6 +267,8 @@ def adopt(identity: ProcessIdentity, files: AttemptFiles) -> Child | None:
         os.close(pidfd)
         return None
     kin.note_adopted(identity)
+    if group is not None and group.path.exists():
+        cgroup.note(identity, group)
     return Child(identity, pidfd, files, is_ours=ours, own_rss=_peak_rss())
 
 
@@ -251,12 +280,11 @@ def find_started(store_id: str, fence: Fence) -> ProcessIdentity | None:
     """
     wanted = {f"{RUN_ID}={fence.run_id}", f"{STORE_ID}={store_id}", f"{ATTEMPT}={fence.attempt}"}
     marks = {mark.encode() for mark in wanted}
-    for pid in pids():
-        stat = read_stat(pid)
-        if stat is None or stat.session != pid or stat.is_dead:
+    for stat in map(read_stat, pids()):
+        if stat is None or stat.session != stat.pid or stat.is_dead:
             continue
         with suppress(OSError):
-            stdin = str(Path(f"/proc/{pid}/fd/0").readlink()).removesuffix(" (deleted)")
-            if stdin.endswith(f"/{fence}.status") and marks <= read_environ(stat):
-                return ProcessIdentity(pid, stat.start_ticks, boot_id())
+            stdin = str(Path(f"/proc/{stat.pid}/fd/0").readlink()).removesuffix(" (deleted)")
+            if stdin.endswith(f"/{fence}.status") and marks <= environments([stat]).get(stat.pid, set()):
+                return ProcessIdentity(stat.pid, stat.start_ticks, boot_id())
     return None

@@ -12,7 +12,7 @@ import resource
 import stat
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobrun.domain.instants import Instant
@@ -21,10 +21,11 @@ from jobrun.domain.retry import signal_number
 from jobrun.domain.run import Fence, Run
 from jobrun.proc import inheritance
 from jobrun.proc.account import Account, account
+from jobrun.proc.cgroup import AttemptCgroup, Delegated
 from jobrun.proc.environment import expand, job_environment
 from jobrun.proc.files import AttemptFiles, attempt_files
 from jobrun.proc.refusal import SpawnRefused, errno_words
-from jobrun.proc.script import RUN_ARGV, limit_lines, sh_argv, shell_words
+from jobrun.proc.script import RUN_ARGV, limit_lines, sh_argv, shell_words, surround
 
 CRON_UMASK = 0o022
 _CALL = Path(__file__).parent.parent / "task" / "call.py"
@@ -57,6 +58,7 @@ class AttemptSpec:
     switch: tuple[int, int, tuple[int, ...]] | None = None
     nice: int | None = None
     call: bytes | None = None
+    cgroup: AttemptCgroup | None = None
 
     @property
     def marker(self) -> Marker:
@@ -73,8 +75,9 @@ def attempt_spec(
     logs_dir: Path,
     opened_at: Instant,
     base_environ: Mapping[str, str],
+    cgroups: Delegated | None = None,
 ) -> AttemptSpec:
-    """The specification of the run's current attempt.
+    """The specification of the run's current attempt; with `cgroups` it gets a control group of its own.
 
     Raises SpawnRefused, with a sentence, for a program, directory, user or
     env_file that is missing or may not be used.
@@ -83,8 +86,14 @@ def attempt_spec(
     env = job_environment(job, run, store_id=store_id, base=base_environ, account=who)
     cwd = _directory(job, env, base_environ, who)
     run_line, words, call = _command(job, env, cwd, who)
-    limits = limit_lines(job.limits, inheritance.soft_open_files(), _hard_limits())
-    argv = sh_argv(run_line, words, limits, signal_number(job.soft_signal))
+    group = cgroups.attempt(run.fence, job.limits.memory) if cgroups is not None else None
+    limits = job.limits
+    if group is not None and group.memory is not None:
+        # The group counts what is in memory, which is what is meant; address space is only a stand-in.
+        limits = replace(limits, memory=None)
+    lines = limit_lines(limits, inheritance.soft_open_files(), _hard_limits())
+    gate = group.gate if group is not None else None
+    argv = sh_argv(surround(run_line, lines, signal_number(job.soft_signal), gate), words)
     nice = job.nice
     if nice is not None and os.geteuid() != 0:
         # Lowering one's own priority cannot be undone without privilege, so the
@@ -108,6 +117,7 @@ def attempt_spec(
         switch=who.switch,
         nice=nice,
         call=call,
+        cgroup=group,
     )
 
 

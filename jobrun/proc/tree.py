@@ -14,16 +14,18 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from jobrun.domain.run import ProcessIdentity
-from jobrun.proc import kin
+from jobrun.proc import cgroup, kin
 from jobrun.proc.environment import RUN_ID, STORE_ID
-from jobrun.proc.identity import ProcStat, boot_id, is_alive, pids, read_environ, read_stat, send_signal
+from jobrun.proc.identity import ProcStat, boot_id, environments, is_alive, pids, read_stat, send_signal
 from jobrun.proc.kin import become_subreaper, reap_strangers
 from jobrun.proc.spec import Marker
 
 __all__ = ["become_subreaper", "kill_tree", "reap_strangers", "signal_tree", "sweep", "tree_rss"]
 
 PATIENCE = 2.0
+_RUN_ID, _STORE_ID = RUN_ID.encode(), STORE_ID.encode()
 _LEADER_PATIENCE = 0.25
+_FREEZE_PATIENCE = 0.1
 _MIN_PAUSE, _MAX_PAUSE = 0.0005, 0.02
 
 
@@ -59,12 +61,17 @@ def kill_tree(identity: ProcessIdentity, marker: Marker, patience: float = PATIE
     can fork while it is counted.
     """
     leads = is_alive(identity)
-    if leads and _holds_its_pid(identity):
+    group = cgroup.group_of(identity)
+    if group is not None:
+        group.freeze(_FREEZE_PATIENCE)
+    elif leads and _holds_its_pid(identity):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(identity.pid, signal.SIGSTOP)
     try:
         killed = _kill_all(lambda: tree(identity, marker), identity.pid if leads else 0, patience)
     finally:
+        if group is not None:
+            group.thaw()
         if leads:
             send_signal(identity.pid, identity.start_ticks, signal.SIGCONT)
     if leads and not _ends_within(identity, _LEADER_PATIENCE):
@@ -79,11 +86,15 @@ def sweep(identity: ProcessIdentity | None, marker: Marker, patience: float = PA
     own children, if this process started the leader; else every process of
     the host is asked for the marker. `identity` is None where it was never known.
     """
-    if identity is not None and kin.orphans_reach_us(identity) and _left_nothing(identity, marker):
-        kin.note_swept(identity)
-        return 0
-    killed = _kill_all(lambda: tree(identity, marker), 0, patience)
+    group = cgroup.group_of(identity)
+    left_in_group = group.pids() if group is not None and group.is_populated else []
+    if group is not None and left_in_group:
+        group.kill(patience)
+    killed = len(left_in_group)
+    if identity is None or not kin.orphans_reach_us(identity) or not _left_nothing(identity, marker):
+        killed += _kill_all(lambda: tree(identity, marker), 0, patience)
     if identity is not None:
+        cgroup.forget(identity)
         kin.note_swept(identity)
     return killed
 
@@ -106,21 +117,21 @@ def tree(identity: ProcessIdentity | None, marker: Marker) -> list[ProcStat]:
     """
     if identity is None:
         everyone = _all_processes(0)
-        return _relatives(everyone, None, [stat.pid for stat in everyone if carries(stat, marker)])
+        return _relatives(everyone, None, carriers(everyone, marker))
     if identity.boot_id != boot_id():
         return []
     everyone = _all_processes(identity.start_ticks)
-    marked = {stat.pid for stat in everyone if carries(stat, marker)}
+    marked = carriers(everyone, marker)
+    group = cgroup.group_of(identity)
+    if group is not None:
+        marked.update(group.pids())
     return _relatives(everyone, identity, marked.union(_orphans_of(identity, marker)))
 
 
-def carries(stat: ProcStat, marker: Marker) -> bool:
-    """Whether the process has the run's marker in its environment, as it was at its exec."""
-    environ = read_environ(stat)
-    return (
-        b"%s=%d" % (RUN_ID.encode(), marker.run_id) in environ
-        and b"%s=%s" % (STORE_ID.encode(), marker.store_id.encode()) in environ
-    )
+def carriers(stats: Iterable[ProcStat], marker: Marker) -> set[int]:
+    """The pids of those that have the run's marker in their environment, as it was at their exec."""
+    wanted = {b"%s=%d" % (_RUN_ID, marker.run_id), b"%s=%s" % (_STORE_ID, marker.store_id.encode())}
+    return {pid for pid, environ in environments(stats).items() if wanted <= environ}
 
 
 def _all_processes(since: int) -> list[ProcStat]:
@@ -196,13 +207,17 @@ def _has_group(number: int) -> bool:
     return True
 
 
-def _orphans_of(identity: ProcessIdentity, marker: Marker) -> list[int]:
+def _orphans_of(identity: ProcessIdentity, marker: Marker) -> set[int]:
     """Those of our orphans that carry the run's marker, or carry none and can be no other run's."""
-    found = []
-    for orphan in kin.orphans(identity):
-        is_marked = any(item.startswith(RUN_ID.encode() + b"=") for item in read_environ(orphan))
-        if carries(orphan, marker) if is_marked else kin.is_only_candidate(identity, orphan):
-            found.append(orphan.pid)
+    orphans = kin.orphans(identity)
+    if not orphans:
+        return set()
+    found = carriers(orphans, marker)
+    for orphan in orphans:
+        environ = environments([orphan]).get(orphan.pid, frozenset())
+        is_marked = any(item.startswith(_RUN_ID + b"=") for item in environ)
+        if not is_marked and kin.is_only_candidate(identity, orphan):
+            found.add(orphan.pid)
     return found
 
 

@@ -1,0 +1,102 @@
+"""What people ask of the engine: runs, stops, pauses, retries. Answers go out after the commit."""
+
+from typing import Any
+
+from jobrun.daemon import moves
+from jobrun.daemon.batch import Batch
+from jobrun.daemon.book import Book
+from jobrun.daemon.inbox import Asked, Happened, PauseAsked, RetryAsked, RunAsked, StopAsked
+from jobrun.domain.events import StopRequested
+from jobrun.domain.instants import to_iso
+from jobrun.domain.ledger import Paused, Resumed
+from jobrun.domain.run import Cause, Delayed, Done, Run, Starting, Trigger
+
+
+def answer(book: Book, batch: Batch, request: Asked) -> None:
+    """Carry out one request."""
+    match request:
+        case RunAsked():
+            _run(book, batch, request)
+        case StopAsked():
+            _stop(book, batch, request)
+        case PauseAsked():
+            _pause(book, batch, request)
+        case RetryAsked():
+            _retry(book, batch, request)
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """A run as the control socket tells it."""
+    status = run.status
+    done = status if isinstance(status, Done) else None
+    return {
+        "run": run.id,
+        "job": run.job,
+        "state": run.state,
+        "outcome": done.outcome.value if done else None,
+        "cause": done.cause.value if done and done.cause else None,
+        "detail": done.detail if done else "",
+        "until": to_iso(status.until) if isinstance(status, Delayed) else None,
+        "exit_code": done.exit_code if done else None,
+    }
+
+
+def _run(book: Book, batch: Batch, request: RunAsked) -> None:
+    run = moves.create(
+        book,
+        batch,
+        request.job,
+        trigger=Trigger(request.trigger),
+        start_at=request.at,
+        priority=request.priority,
+        retry_of=request.retry_of,
+        by=request.by,
+    )
+    batch.answer(request.reply, describe(run))
+
+
+def _stop(book: Book, batch: Batch, request: StopAsked) -> None:
+    asked: list[int] = []
+    over: list[int] = []
+    for run_id in request.runs:
+        run = book.runs.get(run_id)
+        if run is None:
+            over.append(run_id)
+            continue
+        asked.append(run_id)
+        detail = f"cancelled by {request.by}" if request.by else "cancelled"
+        event = StopRequested(batch.now, Cause.USER, request.by, detail)
+        if isinstance(run.status, Starting):
+            batch.deferred.append(Happened(run_id, event, run.fence))
+        else:
+            moves.move(book, batch, run, event)
+    batch.answer(request.reply, {"cancelled": asked, "already_done": over})
+
+
+def _pause(book: Book, batch: Batch, request: PauseAsked) -> None:
+    key = (request.kind, request.name)
+    was_paused = key in book.pauses
+    if request.on:
+        pause = Paused(request.kind, request.name, batch.now, request.by, request.reason)
+        book.set(book.pauses, key, pause)
+        batch.facts.append(pause)
+    elif was_paused:
+        book.set(book.pauses, key, None)
+        batch.facts.append(Resumed(request.kind, request.name, batch.now))
+    running = sum(
+        run.has_process
+        for run in book.runs.values()
+        if request.name == (run.job if request.kind == "job" else run.queue)
+    )
+    batch.note(f"{request.kind}.{'paused' if request.on else 'resumed'}", name=request.name, by=request.by)
+    batch.answer(request.reply, {"paused": request.on, "was_paused": was_paused, "running": running})
+
+
+def _retry(book: Book, batch: Batch, request: RetryAsked) -> None:
+    retried = []
+    for old, job in request.runs:
+        run = moves.create(
+            book, batch, job, trigger=Trigger.RETRY, retry_of=old.id, by=request.by, priority=old.priority
+        )
+        retried.append({**describe(run), "run": old.id, "new": run.id})
+    batch.answer(request.reply, {"retried": retried})

@@ -1,0 +1,141 @@
+"""The control socket: who may ask, how a question is read, and how an answer goes back.
+
+The socket has mode 0600 in a directory of mode 0700, and the caller's user id
+is checked with SO_PEERCRED besides: the daemon's own user and root may ask. A
+connection carries any number of requests, one line each, answered in order.
+"""
+
+import asyncio
+import os
+import pwd
+import socket
+import stat
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from jobrun.domain.errors import ExitCode, JobrunError
+from jobrun.wire.message import (
+    MAX_LINE,
+    MessageError,
+    Request,
+    decode_request,
+    encode_error,
+    encode_reply,
+)
+
+Answer = Callable[[Request, str], Awaitable[dict[str, Any]]]
+_PEERCRED = struct.Struct("3i")
+
+
+class Control:
+    """Serves one socket. Owns its server and its connections."""
+
+    def __init__(self, path: Path, answer: Answer, log: Callable[..., None]) -> None:
+        self._path = path
+        self._answer = answer
+        self._log = log
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._inode = 0
+
+    async def start(self) -> None:
+        """Bind and listen. A socket file left by a dead daemon is replaced: the lock proves it dead."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            if stat.S_ISSOCK(self._path.lstat().st_mode):
+                self._path.unlink()
+        except FileNotFoundError:
+            pass
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            listener.bind(str(self._path))
+        finally:
+            os.umask(before)
+        self._inode = self._path.stat().st_ino
+        self._server = await asyncio.start_unix_server(self._connected, sock=listener, limit=MAX_LINE)
+
+    def is_reachable(self) -> bool:
+        """Whether the socket file is still the one that was bound."""
+        try:
+            return self._path.stat().st_ino == self._inode
+        except OSError:
+            return False
+
+    async def restart(self) -> None:
+        """Bind anew after somebody removed the socket file."""
+        if self._server is not None:
+            self._server.close()
+        await self.start()
+        self._log("control.rebound", path=str(self._path))
+
+    async def stop(self) -> None:
+        """Answer nobody any more and remove the socket file."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        if self.is_reachable():
+            self._path.unlink(missing_ok=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            await self._converse(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        uid = _peer_uid(writer)
+        if uid not in (0, os.geteuid()):
+            refusal = JobrunError(
+                f"User {_user_name(uid)} may not control this daemon.",
+                "It answers to its own user and to root.",
+            )
+            writer.write(encode_error(refusal))
+            await writer.drain()
+            return
+        while True:
+            try:
+                line = await reader.readline()
+            except ValueError:
+                writer.write(encode_error(MessageError(f"a message is over the limit of {MAX_LINE} bytes")))
+                await writer.drain()
+                return
+            if not line:
+                return
+            writer.write(await self._reply(line, _user_name(uid)))
+            await writer.drain()
+
+    async def _reply(self, line: bytes, by: str) -> bytes:
+        try:
+            return encode_reply(await self._answer(decode_request(line), by))
+        except JobrunError as error:
+            return encode_error(error)
+        except Exception as error:  # noqa: BLE001 - the control gate: one bad request must not end the daemon
+            self._log("control.bug", level="error", exc_info=error)
+            refusal = JobrunError("The daemon could not answer.", "This is a bug; its log has the details.")
+            refusal.code = ExitCode.BUG
+            return encode_error(refusal)
+
+
+def _peer_uid(writer: asyncio.StreamWriter) -> int:
+    connection = writer.get_extra_info("socket")
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size)
+    _, uid, _ = _PEERCRED.unpack(raw)
+    return int(uid)
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

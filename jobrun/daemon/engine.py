@@ -1,0 +1,274 @@
+"""The engine: the one task that changes the state of runs.
+
+It drains its inbox in batches. For each batch: the handlers decide in memory
+(`book`), one transaction makes the decisions durable, and only then are the
+effects carried out and the replies sent. If the store cannot commit, memory is
+rolled back, facts about processes are kept and tried again, nothing new is
+started, and running jobs stay supervised.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from jobrun.daemon import asked, moves, replan
+from jobrun.daemon.batch import Batch
+from jobrun.daemon.book import Book, ScheduleId
+from jobrun.daemon.due import Dues
+from jobrun.daemon.inbox import (
+    ClockSet,
+    Happened,
+    Inbox,
+    Message,
+    Noted,
+    PauseAsked,
+    PlanRead,
+    Recheck,
+    RetryAsked,
+    RunAsked,
+    SlotsDue,
+    StopAsked,
+)
+from jobrun.domain.errors import ExitCode, JobrunError, StoreTrouble
+from jobrun.domain.events import Effect, KillTree, SendSignal, Terminate
+from jobrun.domain.instants import Instant, to_iso
+from jobrun.domain.ledger import Fact, HostEvent, MetaSet, RunMoved, StaleWrite
+from jobrun.domain.run import Run, Starting
+
+_RETRY_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Hands(Protocol):
+    """What carries out effects: the supervisor of processes and the timers."""
+
+    def carry_out(self, effect: Effect) -> None:
+        """Do it now; failures come back as events."""
+        ...
+
+
+class Alarms(Protocol):
+    """The alarm clock of the schedules."""
+
+    def arm(self, where: ScheduleId) -> None:
+        """(Re)arm the alarm of a schedule from its next slot."""
+        ...
+
+    def disarm(self, where: ScheduleId) -> None:
+        """Forget the alarm of a schedule."""
+        ...
+
+
+class Engine:
+    """Owns the book. `commit` writes facts durably or raises StoreTrouble or StaleWrite.
+
+    `pauses` are the waits, in seconds, before a store in trouble is tried again.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        dues: Dues,
+        *,
+        commit: Callable[[Sequence[Fact]], Awaitable[None]],
+        now: Callable[[], Instant],
+        draw: Callable[[], float],
+        log: Callable[..., None],
+        pauses: Sequence[float] = _RETRY_AFTER,
+    ) -> None:
+        self.book = book
+        self.inbox = Inbox()
+        self.trouble: StoreTrouble | None = None
+        self.admitting = True
+        self.hands: Hands | None = None
+        self.alarms: Alarms | None = None
+        self.hold_until: float = 0.0
+        self._dues = dues
+        self._commit = commit
+        self._now = now
+        self._draw = draw
+        self._log = log
+        self._pauses = pauses
+        self._deferred: dict[int, list[Happened]] = {}
+        self._failures = 0
+        self._trouble_since: Instant = 0
+        self._waiters: dict[int, list[asyncio.Future[Run]]] = {}
+
+    def post(self, message: Message) -> None:
+        """Put a message into the inbox."""
+        self.inbox.post(message)
+
+    def finished(self, run_id: int) -> "asyncio.Future[Run]":
+        """A future that gets the run once it has ended; for runs that are live now."""
+        future: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(run_id, []).append(future)
+        return future
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self._process(await self.inbox.take())
+
+    async def _process(self, messages: list[Message]) -> None:
+        batch = Batch(self._now())
+        try:
+            for message in messages:
+                self._handle(batch, message)
+            if self.admitting and asyncio.get_running_loop().time() >= self.hold_until:
+                moves.admit(self.book, batch)
+            for where in batch.rearm:
+                self._dues.tell_next(batch, where)
+            if batch.facts:
+                await self._commit(batch.facts)
+        except StoreTrouble as trouble:
+            self.book.rollback()
+            await self._in_trouble(trouble, messages, batch)
+            return
+        except Exception as error:  # noqa: BLE001 - the engine's gate: one bad message must not end the daemon
+            self.book.rollback()
+            await self._isolate(messages, error)
+            return
+        self.book.keep()
+        self._failures = 0
+        self._finish(batch)
+
+    def _handle(self, batch: Batch, message: Message) -> None:
+        match message:
+            case Happened():
+                moves.apply(self.book, batch, message)
+            case SlotsDue():
+                self._dues.decide(batch, (message.job, message.schedule), self._draw())
+            case RunAsked() | StopAsked() | PauseAsked() | RetryAsked():
+                asked.answer(self.book, batch, message)
+            case ClockSet():
+                self._clock_set(batch, message)
+            case PlanRead():
+                self._take_over(batch, message)
+            case Noted():
+                batch.facts.append(HostEvent(batch.now, message.kind, message.detail))
+                batch.answer(message.reply, {})
+            case Recheck():
+                self._recheck(batch)
+
+    def _take_over(self, batch: Batch, message: PlanRead) -> None:
+        change = replan.describe_change(self.book, self._dues, message.plan, batch.now)
+        replan.take_over(
+            self.book,
+            batch,
+            self._dues,
+            message.plan,
+            first=not self.book.planned,
+            boot_id=message.boot_id,
+            draw=self._draw(),
+        )
+        self.book.set_value("planned", True)
+        batch.answer(message.reply, {**change, "applied": True})
+
+    def _clock_set(self, batch: Batch, message: ClockSet) -> None:
+        jump = message.jump
+        detail = {"from": to_iso(jump.before), "to": to_iso(jump.after)}
+        batch.facts.append(HostEvent(batch.now, "clock_stepped", detail))
+        batch.note("clock.stepped", **detail)
+        if jump.after < jump.before:
+            self._dues.set_back(batch, jump)
+            batch.facts.append(MetaSet("clock_pass", str(self.book.clock_pass)))
+        else:
+            for where in list(self.book.cursors):
+                self._dues.decide(batch, where, self._draw(), jump)
+        batch.rearm.update(self.book.cursors)
+
+    def _recheck(self, batch: Batch) -> None:
+        for where in list(self.book.cursors):
+            self._dues.decide(batch, where, self._draw())
+        if self.trouble is not None:
+            detail = {"trouble": self.trouble.sentence, "since": to_iso(self._trouble_since)}
+            batch.facts.append(HostEvent(batch.now, "store_recovered", detail))
+
+    def _finish(self, batch: Batch) -> None:
+        """The batch is durable: act on it, then answer."""
+        if self.trouble is not None and batch.facts:
+            self._log("store.recovered", was=self.trouble.sentence)
+            self.trouble = None
+        for event, fields in batch.log:
+            self._log(event, **fields)
+        assert self.hands is not None and self.alarms is not None
+        for effect in batch.effects:
+            self.hands.carry_out(effect)
+        for where in batch.disarm:
+            self.alarms.disarm(where)
+        for where in batch.rearm:
+            self.alarms.arm(where)
+        for run in batch.finished:
+            for future in self._waiters.pop(run.id, ()):
+                if not future.done():
+                    future.set_result(run)
+        for reply, result in batch.replies:
+            _send(reply, result)
+        self._hand_out_deferred(batch)
+
+    def _hand_out_deferred(self, batch: Batch) -> None:
+        """Wishes that met a run between intent and process come back once it has left that state."""
+        for message in batch.deferred:
+            self._deferred.setdefault(message.run_id, []).append(message)
+        for fact in batch.facts:
+            if isinstance(fact, RunMoved) and isinstance(fact.before.status, Starting):
+                for message in self._deferred.pop(fact.after.id, ()):
+                    self.inbox.post(message)
+
+    async def _in_trouble(self, trouble: StoreTrouble, messages: list[Message], batch: Batch) -> None:
+        """Keep the facts, refuse the wishes, stop what must be stopped, and wait a little."""
+        if self.trouble is None:
+            self._trouble_since = batch.now
+            self._log("store.trouble", error=trouble.sentence, hint=trouble.hint)
+        self.trouble = trouble
+        assert self.hands is not None
+        for effect in batch.effects:
+            if isinstance(effect, Terminate | KillTree | SendSignal):
+                # Ending a process needs no durable intent: it can be repeated; its exit is recorded later.
+                self.hands.carry_out(effect)
+        kept: list[Message] = []
+        for message in messages:
+            if isinstance(message, Happened | ClockSet | Noted):
+                kept.append(message)
+            elif isinstance(message, RunAsked | StopAsked | PauseAsked | RetryAsked | PlanRead):
+                if message.reply is not None:
+                    _send(message.reply, trouble)
+                elif isinstance(message, PlanRead):
+                    kept.append(message)
+        wait = self._pauses[min(self._failures, len(self._pauses) - 1)]
+        self._failures += 1
+        await asyncio.sleep(wait)
+        self.inbox.put_back([*kept, Recheck()])
+
+    async def _isolate(self, messages: list[Message], error: Exception) -> None:
+        """A message broke its batch: handle each alone, and drop the one that breaks alone too."""
+        if len(messages) > 1:
+            for message in messages:
+                await self._process([message])
+            return
+        message = messages[0]
+        kind = "stale write" if isinstance(error, StaleWrite) else "unexpected error"
+        self._log("engine.bug", level="error", what=kind, message=_short(message), exc_info=error)
+        reply = getattr(message, "reply", None)
+        if reply is not None:
+            if isinstance(error, JobrunError):
+                _send(reply, error)
+            else:
+                refusal = JobrunError(
+                    f"The daemon could not do that: {error}.", "This is a bug; its log has the details."
+                )
+                refusal.code = ExitCode.BUG
+                _send(reply, refusal)
+
+
+def _send(reply: "asyncio.Future[dict[str, Any]]", result: dict[str, Any] | JobrunError) -> None:
+    if reply.done():
+        return
+    if isinstance(result, JobrunError):
+        reply.set_exception(result)
+    else:
+        reply.set_result(result)
+
+
+def _short(message: Message) -> str:
+    """Enough of a message to find it by; a plan would fill pages."""
+    return type(message).__name__ if isinstance(message, PlanRead) else repr(message)[:300]

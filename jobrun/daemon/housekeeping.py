@@ -1,0 +1,85 @@
+"""Side tasks that are nobody else's: pruning old history, and watching the job files for changes."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from jobrun.conf.paths import Places
+from jobrun.daemon.book import Book
+from jobrun.daemon.writer import Writer
+from jobrun.domain.errors import StoreTrouble
+from jobrun.domain.instants import Instant
+from jobrun.domain.job import Retention
+from jobrun.store.prune import Pruned
+
+_FIRST_PRUNE = 20.0
+_PRUNE_EVERY = 600.0
+_PRUNE_MORE = 1.0
+_PRUNE_AT_ONCE = 1000
+
+
+async def prune_for_ever(
+    writer: Writer, book: Book, places: Places, now: Callable[[], Instant], log: Callable[..., None]
+) -> None:
+    """Drop finished runs beyond their jobs' retention, a bounded number at a time."""
+    await asyncio.sleep(_FIRST_PRUNE)
+    while True:
+        try:
+            pruned = await prune_once(writer, book, places, now())
+            log("history.pruned", level="debug", runs=pruned.runs, logs=len(pruned.logs))
+            if pruned.more:
+                await asyncio.sleep(_PRUNE_MORE)
+                continue
+        except StoreTrouble as trouble:
+            log("history.not_pruned", level="warning", error=trouble.sentence)
+        await asyncio.sleep(_PRUNE_EVERY)
+
+
+async def prune_once(writer: Writer, book: Book, places: Places, now: Instant) -> Pruned:
+    """One round of pruning, and the removal of the logs that went with it."""
+    retention: Mapping[str, Retention] = {job.name: job.retention for job in book.plan.jobs.values()}
+    pruned = await writer.call(lambda: writer.ledger.prune(now, retention, _PRUNE_AT_ONCE))
+    for log in pruned.logs:
+        path = places.state_dir / log
+        path.unlink(missing_ok=True)
+        try:
+            path.parent.rmdir()
+        except OSError:
+            # The day's folder still holds other logs.
+            pass
+    return pruned
+
+
+class FileWatch:
+    """Tells when the job files have changed and have been left alone since the last look."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._applied = self._signature()
+        self._seen = self._applied
+
+    def has_settled_change(self) -> bool:
+        """Whether the files differ from those last applied, and did not change since the last call."""
+        signature = self._signature()
+        settled = signature == self._seen and signature != self._applied
+        self._seen = signature
+        if settled:
+            self._applied = signature
+        return settled
+
+    def applied(self) -> None:
+        """The files as they are now have been read."""
+        self._applied = self._seen = self._signature()
+
+    def _signature(self) -> tuple[tuple[str, int, int, int], ...]:
+        directory = self._places.jobs_dir
+        extra = sorted(directory.glob("*.toml")) if directory.is_dir() else []
+        return tuple(_mark(path) for path in (self._places.config, *extra))
+
+
+def _mark(path: Path) -> tuple[str, int, int, int]:
+    try:
+        facts = path.stat()
+    except OSError:
+        return (str(path), 0, 0, 0)
+    return (str(path), facts.st_mtime_ns, facts.st_size, facts.st_ino)

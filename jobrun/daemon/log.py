@@ -1,0 +1,91 @@
+"""The daemon's own log: one line an event, on stderr, for people or as JSON.
+
+An event has a dotted name (`run.done`) and fields. Times are UTC in JSON and
+the host's in the human form.
+"""
+
+import json
+import sys
+import time
+import traceback
+from enum import StrEnum
+from typing import Any, TextIO
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+# What is not simply information, by event name.
+_EVENT_LEVELS = {
+    "run.retrying": "warning",
+    "run.queued": "debug",
+    "run.starting": "debug",
+    "run.delayed": "debug",
+    "event.stale": "debug",
+    "store.trouble": "error",
+    "clock.stepped": "warning",
+    "clock.suspended": "warning",
+    "clock.stalled": "warning",
+    "daemon.forcing": "warning",
+    "reload.refused": "error",
+}
+_COLOURS = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m"}
+
+
+class Log:
+    """Writes events to a stream. `form` is "text" or "json"; `level` the lowest that is written."""
+
+    def __init__(self, form: str = "text", level: str = "info", stream: TextIO | None = None) -> None:
+        self._json = form == "json"
+        self._lowest = LEVELS[level]
+        self._stream = stream if stream is not None else sys.stderr
+        self._colour = not self._json and self._stream.isatty()
+
+    def __call__(
+        self, event: str, *, level: str = "", exc_info: BaseException | None = None, **fields: Any
+    ) -> None:
+        """Write one event."""
+        level = level or self._level_of(event, fields)
+        if LEVELS[level] < self._lowest:
+            return
+        plain = {key: _plain(value) for key, value in fields.items() if value not in (None, "")}
+        if exc_info is not None:
+            plain["traceback"] = "".join(traceback.format_exception(exc_info))
+        line = self._as_json(event, level, plain) if self._json else self._as_text(event, level, plain)
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            # A closed or full log must not take the daemon with it.
+            pass
+
+    def _level_of(self, event: str, fields: dict[str, Any]) -> str:
+        if event == "run.done" and fields.get("outcome") not in ("succeeded", "cancelled", "skipped"):
+            return "error"
+        return _EVENT_LEVELS.get(event, "info")
+
+    def _as_json(self, event: str, level: str, fields: dict[str, Any]) -> str:
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
+        return json.dumps({"time": stamp, "level": level, "event": event, **fields}, ensure_ascii=False)
+
+    def _as_text(self, event: str, level: str, fields: dict[str, Any]) -> str:
+        trace = fields.pop("traceback", "")
+        words = " ".join(f"{key}={_quoted(value)}" for key, value in fields.items())
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {event:<16} {words}".rstrip()
+        if self._colour and level in _COLOURS:
+            line = f"{_COLOURS[level]}{line}\x1b[0m"
+        return f"{line}\n{trace.rstrip()}" if trace else line
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, str | int | float | bool | list | dict):
+        return value
+    return str(value)
+
+
+def _quoted(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if text and not any(ch.isspace() or ch in '"=' or not ch.isprintable() for ch in text):
+        return text
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,88 @@
+"""The daemon's process: lock, store, plan, recovery, service, shutdown.
+
+`run` is what `jobrun daemon` calls. Everything that can be refused (a taken
+lock, a bad job file, a database of a newer version) is refused before the
+first process is touched.
+"""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jobrun.conf.hosttime import host_timezone
+from jobrun.conf.paths import Places
+from jobrun.conf.read import read_job_file
+from jobrun.daemon.log import Log
+from jobrun.daemon.service import Service
+from jobrun.daemon.writer import Writer
+from jobrun.domain.errors import Conflict, ExitCode, JobrunError
+from jobrun.domain.job import OnStop
+
+
+def run(places: Places, *, log_format: str, log_level: str, on_stop: str | None) -> int:
+    """Serve one state directory until told to stop; the exit code of the process."""
+    log = Log(log_format, log_level)
+    _prepare(places)
+    with _locked(places.lock):
+        environ = dict(os.environ)
+        job_file = read_job_file(places.config, host_timezone=host_timezone(environ))
+        writer = Writer(places.database)
+        try:
+            service = Service(
+                places,
+                job_file,
+                writer,
+                log,
+                on_stop=OnStop(on_stop) if on_stop else None,
+                environ=environ,
+            )
+            asyncio.run(service.serve())
+        finally:
+            writer.close()
+    return ExitCode.OK
+
+
+def _prepare(places: Places) -> None:
+    """Make the directories of the state, for the daemon's user alone."""
+    for directory in (places.state_dir, places.attempts, places.logs, places.socket.parent):
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise JobrunError(
+                f"The directory {directory} cannot be made ({(error.strerror or '').lower()}).",
+                "Choose another state directory with --state-dir, or change the permissions.",
+            ) from error
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise JobrunError(
+                f"The directory {directory} is not writable.",
+                "Choose another state directory with --state-dir, or change the permissions.",
+            )
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the state directory's lock. A lock of the kernel's, so a dead daemon never holds it."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JobrunError(
+            f"The lock {path} cannot be opened ({(error.strerror or '').lower()}).",
+            "The state directory must be writable for the daemon's user.",
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            raise Conflict(
+                f"Another daemon (pid {holder}) serves the state directory {path.parent}.",
+                "One state directory serves one daemon: stop it with `jobrun stop`, or use --state-dir.",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

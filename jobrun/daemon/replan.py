@@ -1,0 +1,163 @@
+"""Taking over a new plan: definitions, schedules, queues; scheduling never pauses.
+
+Only what changed is touched: a kept schedule keeps its anchor and its cursor,
+running jobs run on under the definition they started with, and runs of a
+removed job that have no process end as cancelled (cause removed).
+"""
+
+from typing import Any
+
+from jobrun.daemon import moves
+from jobrun.daemon.batch import Batch
+from jobrun.daemon.book import Book, Cursor, ScheduleId
+from jobrun.daemon.due import Dues
+from jobrun.domain.events import StopRequested
+from jobrun.domain.instants import SECOND, to_iso
+from jobrun.domain.job import Job, Plan, Reboot
+from jobrun.domain.ledger import (
+    HostEvent,
+    JobListed,
+    JobUnlisted,
+    MetaSet,
+    QueueListed,
+    QueueUnlisted,
+    ScheduleGone,
+    ScheduleSeen,
+)
+from jobrun.domain.reload import PlanChange, plan_reload
+from jobrun.domain.run import Cause
+
+
+def take_over(
+    book: Book, batch: Batch, dues: Dues, plan: Plan, *, first: bool, boot_id: str | None, draw: float
+) -> None:
+    """Make `plan` the plan. `boot_id` is given at start, if the host has booted since the last daemon."""
+    change = plan_reload(book.plan, plan)
+    for name in () if first else change.removed:
+        _remove(book, batch, name)
+    book.set_value("plan", plan)
+    _list_queues(book, batch, plan, change, first=first)
+    listed = plan.jobs if first else (*change.added, *(item.job for item in change.changed))
+    for name in listed:
+        _list_job(book, batch, plan, plan.jobs[name])
+    if first:
+        _unlist_strangers(book, batch)
+    _sync_schedules(book, batch, dues)
+    if boot_id is not None:
+        _note_boot(book, batch, dues, boot_id, draw)
+    if not first:
+        batch.facts.append(HostEvent(batch.now, "reloaded", _summary(change)))
+        batch.note("daemon.reloaded", **_summary(change))
+    changed = {item.job for item in change.changed}
+    batch.rearm.update(where for where in book.cursors if first or where[0] in changed)
+
+
+def describe_change(book: Book, dues: Dues, plan: Plan, now: int) -> dict[str, Any]:
+    """What taking over `plan` would change, with the effect on the next runs, as the socket tells it."""
+    change = plan_reload(book.plan, plan)
+    preview = Book()
+    preview.plan = plan
+    preview.cursors = dict(book.cursors)
+    preview.ended = book.ended
+    for job in plan.jobs.values():
+        for schedule in job.schedules:
+            preview.cursors.setdefault((job.name, schedule.key), _new_cursor(now))
+    ahead = Dues(preview, "")
+
+    def next_of(source: Dues, jobs: Plan, name: str) -> str | None:
+        job = jobs.jobs[name]
+        moments = [source.next_at((name, schedule.key), now) for schedule in job.schedules]
+        known = [moment for moment in moments if moment is not None]
+        return to_iso(min(known)) if known else None
+
+    return {
+        "added": [{"job": name, "next": next_of(ahead, plan, name)} for name in change.added],
+        "changed": [
+            {
+                "job": item.job,
+                "fields": list(item.fields),
+                "next_before": next_of(dues, book.plan, item.job),
+                "next_after": next_of(ahead, plan, item.job),
+            }
+            for item in change.changed
+        ],
+        "removed": [{"job": name, "next": next_of(dues, book.plan, name)} for name in change.removed],
+        "kept": len(change.kept),
+        "queues": list(change.queues),
+        "settings": list(change.settings),
+    }
+
+
+def _new_cursor(now: int) -> Cursor:
+    start = now - now % SECOND
+    return Cursor(start, now)
+
+
+def _list_job(book: Book, batch: Batch, plan: Plan, job: Job) -> None:
+    definition = moves.define(book, batch, job)
+    source = plan.sources.get(job.name)
+    where = f"{source.file}:{source.line}" if source else ""
+    batch.facts.append(JobListed(job.name, definition, where, job.enabled))
+
+
+def _list_queues(book: Book, batch: Batch, plan: Plan, change: PlanChange, *, first: bool) -> None:
+    named = {"default"} | plan.queues.keys() | {job.queue for job in plan.jobs.values()}
+    for name in sorted(named):
+        batch.facts.append(QueueListed(name, plan.queue(name).concurrency))
+    if not first:
+        batch.facts.extend(QueueUnlisted(name) for name in change.queues if name not in named)
+
+
+def _remove(book: Book, batch: Batch, name: str) -> None:
+    batch.facts.append(JobUnlisted(name))
+    for run in book.live_of(name):
+        if not run.has_process:
+            event = StopRequested(batch.now, Cause.REMOVED, detail="the job was removed from the job file")
+            moves.move(book, batch, run, event)
+
+
+def _unlist_strangers(book: Book, batch: Batch) -> None:
+    """Jobs that the store lists and the plan at start does not have: removed while no daemon ran."""
+    gone = {job for job, _ in book.cursors} - book.plan.jobs.keys()
+    for run in list(book.runs.values()):
+        if run.job not in book.plan.jobs and not run.job.startswith("submit:"):
+            gone.add(run.job)
+    for name in sorted(gone | (book.listed - book.plan.jobs.keys())):
+        _remove(book, batch, name)
+
+
+def _sync_schedules(book: Book, batch: Batch, dues: Dues) -> None:
+    wanted: set[ScheduleId] = {
+        (job.name, schedule.key)
+        for job in book.plan.jobs.values()
+        if job.enabled
+        for schedule in job.schedules
+    }
+    for where in [where for where in book.cursors if where not in wanted]:
+        book.set(book.cursors, where, None)
+        batch.facts.append(ScheduleGone(*where))
+        batch.disarm.add(where)
+    for where in wanted:
+        if where not in book.cursors:
+            cursor = _new_cursor(batch.now)
+            book.set(book.cursors, where, cursor)
+            next_at = dues.next_at(where, batch.now)
+            batch.facts.append(ScheduleSeen(*where, cursor.anchor, cursor.decided_until, next_at))
+            batch.rearm.add(where)
+
+
+def _note_boot(book: Book, batch: Batch, dues: Dues, boot_id: str, draw: float) -> None:
+    batch.facts.append(MetaSet("boot_id", boot_id))
+    for job in book.plan.jobs.values():
+        for schedule in job.schedules:
+            if job.enabled and isinstance(schedule.when, Reboot):
+                dues.decide_reboot(batch, job, schedule, draw)
+
+
+def _summary(change: PlanChange) -> dict[str, Any]:
+    return {
+        "added": list(change.added),
+        "changed": [item.job for item in change.changed],
+        "removed": list(change.removed),
+        "kept": len(change.kept),
+    }

@@ -1,0 +1,362 @@
+"""The daemon's parts, wired together, from start to stop.
+
+Every task here has a name and an owner: the engine, the housekeeping and a
+reload under way belong to the service and end with it.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jobrun import __version__
+from jobrun.conf.hosttime import host_timezone
+from jobrun.conf.paths import Places
+from jobrun.conf.read import JobFile, read_job_file
+from jobrun.daemon.alarm import Alarm
+from jobrun.daemon.answers import Answers
+from jobrun.daemon.book import Book, Cursor
+from jobrun.daemon.clockwatch import ClockWatch
+from jobrun.daemon.control import Control
+from jobrun.daemon.due import Dues
+from jobrun.daemon.engine import Engine
+from jobrun.daemon.housekeeping import FileWatch, prune_for_ever
+from jobrun.daemon.inbox import ClockSet, Happened, Noted, Nudge, PlanRead, Recheck, SlotsDue
+from jobrun.daemon.log import Log
+from jobrun.daemon.notify import Notifier
+from jobrun.daemon.recovery import Host, recover
+from jobrun.daemon.shutdown import Shutdown, Stop
+from jobrun.daemon.supervisor import Supervisor
+from jobrun.daemon.timers import DelayTimers
+from jobrun.daemon.writer import Writer
+from jobrun.domain.definition import decode
+from jobrun.domain.errors import JobFileInvalid, JobrunError
+from jobrun.domain.events import DelayOver
+from jobrun.domain.instants import Duration, Instant, seconds, to_iso
+from jobrun.domain.job import Job, OnStop
+from jobrun.domain.run import Delayed, Fence, Run
+from jobrun.domain.slots import ClockJump
+from jobrun.proc.identity import boot_id
+from jobrun.proc.tree import become_subreaper
+from jobrun.store.reader import History
+from jobrun.store.snapshot import Snapshot
+
+# Not for secrets: it spreads retries and random delays.
+_RANDOM = random.Random()
+
+
+# How long a stopping daemon waits for a store in trouble, in seconds.
+_LAST_WORDS = 5.0
+
+
+def wall_clock() -> Instant:
+    """The host's wall clock."""
+    return time.time_ns() // 1000
+
+
+class Service:
+    """One daemon over one state directory."""
+
+    def __init__(
+        self,
+        places: Places,
+        job_file: JobFile,
+        writer: Writer,
+        log: Log,
+        *,
+        on_stop: OnStop | None,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.job_file = job_file
+        self.started_at = wall_clock()
+        self.pid = os.getpid()
+        self.stopping = False
+        self._places = places
+        self._writer = writer
+        self._log = log
+        self._on_stop = on_stop
+        self._environ = environ
+        self._notifier = Notifier()
+        self._stop: Stop | None = None
+        self._stop_asked: asyncio.Event
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._spawn_trouble = ""
+        self._hold_over: asyncio.TimerHandle | None = None
+        self._file_watch = FileWatch(places)
+
+    async def serve(self) -> None:
+        """Start everything, serve until told to stop, stop everything."""
+        self._stop_asked = asyncio.Event()
+        snapshot = self._writer.load()
+        self._build(snapshot)
+        self._listen_to_signals()
+        engine = asyncio.create_task(self._engine.run(), name="engine")
+        try:
+            await self._begin(snapshot)
+            await self._stop_asked.wait()
+            await self._end()
+        finally:
+            engine.cancel()
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(engine, *self._tasks, return_exceptions=True)
+
+    def _build(self, snapshot: Snapshot) -> None:
+        self._history = History(self._places.database)
+        book = _book_of(snapshot)
+        book.listed = frozenset(self._history.job_names())
+        dues = Dues(book, _host_id(snapshot.store_id))
+        self._engine = engine = Engine(
+            book, dues, commit=self._writer.commit, now=wall_clock, draw=_RANDOM.random, log=self._log
+        )
+        self._dues = dues
+        self._timers = DelayTimers(self._delay_over, wall_clock)
+        self._supervisor = Supervisor(
+            post=engine.post,
+            look_up=self._look_up,
+            hold=self._hold,
+            places=self._places,
+            store_id=snapshot.store_id,
+            environ=self._environ,
+            timers=self._timers,
+            now=wall_clock,
+            draw=_RANDOM.random,
+            log=self._log,
+        )
+        self._alarm = Alarm(lambda where: engine.post(SlotsDue(*where)), dues.next_at)
+        engine.hands, engine.alarms = self._supervisor, self._alarm
+        self._clock = ClockWatch(
+            stepped=self._clock_stepped,
+            suspended=self._clock_suspended,
+            stalled=self._clock_stalled,
+            tick=self._tick,
+        )
+        answers = Answers(engine, dues, self._history, self, wall_clock)
+        self._control = Control(self._places.socket, answers.answer, self._log)
+
+    async def _begin(self, snapshot: Snapshot) -> None:
+        become_subreaper()
+        self._alarm.start()
+        engine, now = self._engine, wall_clock()
+        this_boot = boot_id()
+        has_booted = snapshot.meta.get("boot_id") != this_boot
+        planned: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
+        engine.post(Noted("daemon_started", self._start_facts(this_boot)))
+        engine.post(PlanRead(self.job_file.plan, planned, this_boot if has_booted else None))
+        live = list(engine.book.runs.values())
+        adopted = recover(
+            [(run, engine.book.job_of(run)) for run in live],
+            self._supervisor,
+            engine.post,
+            Host(this_boot, snapshot.store_id, now, _RANDOM.random),
+        )
+        for run in live:
+            if isinstance(run.status, Delayed):
+                self._timers.wake_at(run.id, run.status.until)
+        engine.post(Recheck())
+        await planned
+        await self._control.start()
+        self._clock.start()
+        self._spawn(
+            prune_for_ever(self._writer, engine.book, self._places, wall_clock, self._log), "housekeeping"
+        )
+        self._notifier.ready(self._status_line())
+        self._log(
+            "daemon.started",
+            version=__version__,
+            pid=self.pid,
+            jobs=len(self.job_file.plan.jobs),
+            adopted=adopted or None,
+            config=str(self._places.config),
+            state=str(self._places.state_dir),
+        )
+
+    async def _end(self) -> None:
+        stop = self._stop
+        assert stop is not None
+        self.stopping = True
+        self._engine.admitting = False
+        self._alarm.stop()
+        self._notifier.stopping(f"stopping ({stop.mode})")
+        self._log("daemon.stopping", mode=stop.mode, running=len(self._supervisor))
+        shutdown = Shutdown(
+            self._engine,
+            timeout=self.job_file.plan.settings.shutdown_timeout,
+            now=wall_clock,
+            log=self._log,
+        )
+        await shutdown.carry_through(stop)
+        await self._say_goodbye(stop)
+        self._clock.stop()
+        self._timers.stop()
+        if self._hold_over is not None:
+            self._hold_over.cancel()
+        await self._control.stop()
+        self._supervisor.let_go()
+        self._log("daemon.stopped", left_running=self._count_running() or None)
+
+    async def _say_goodbye(self, stop: Stop) -> None:
+        """The last entry of this daemon; what was posted before it is durable when it is."""
+        written: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
+        self._engine.post(Noted("daemon_stopped", {"mode": stop.mode.value, "pid": self.pid}, written))
+        try:
+            await asyncio.wait_for(written, _LAST_WORDS)
+        except TimeoutError:
+            self._log("store.trouble", error="the store is still in trouble; the next daemon will recover")
+
+    def stop(self, mode: OnStop | None) -> None:
+        """Begin to stop; each further call is more urgent. `mode` None is the configured way."""
+        if self._stop is None:
+            wanted = mode or self._on_stop or self.job_file.plan.settings.on_stop
+            self._stop = Stop(wanted)
+            self._stop_asked.set()
+            return
+        if mode is not None and mode is not OnStop.LEAVE:
+            self._stop.mode = mode
+        self._stop.urgency += 1
+        self._log("daemon.stop_again", urgency=self._stop.urgency)
+
+    def spawn_trouble(self) -> str:
+        """Why no process can be started just now, or an empty text."""
+        return self._spawn_trouble
+
+    async def read_job_file(self) -> JobFile:
+        """Read and check the job file anew, off the loop's thread, so that scheduling goes on."""
+        zone = host_timezone(self._environ)
+        self._file_watch.applied()
+        return await asyncio.to_thread(read_job_file, self._places.config, host_timezone=zone)
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop, None)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+
+    def _reload_soon(self) -> None:
+        self._spawn(self._reload(), "reload")
+
+    async def _reload(self) -> None:
+        self._notifier.reloading()
+        try:
+            job_file = await self.read_job_file()
+            self._engine.post(PlanRead(job_file.plan))
+            self.job_file = job_file
+        except JobFileInvalid as error:
+            self._log("reload.refused", error=error.sentence, problems=list(error.problems))
+        except JobrunError as error:
+            self._log("reload.refused", error=error.sentence, hint=error.hint)
+        finally:
+            self._notifier.ready(self._status_line())
+
+    def _tick(self) -> None:
+        self._supervisor.tick()
+        self._timers.look_again()
+        try:
+            os.utime(self._places.lock)
+        except OSError:
+            # Only says when the daemon was last alive, for `why`.
+            pass
+        if not self._control.is_reachable():
+            self._spawn(self._control.restart(), "control restart")
+        if self.job_file.plan.settings.watch and self._file_watch.has_settled_change():
+            self._reload_soon()
+
+    def _clock_stepped(self, before: Instant, after: Instant) -> None:
+        self._engine.post(ClockSet(ClockJump(before, after)))
+        self._look_again()
+
+    def _clock_suspended(self, since: Instant, asleep: Duration) -> None:
+        self._noted_gap("suspended", since, asleep)
+
+    def _clock_stalled(self, since: Instant, late: Duration) -> None:
+        self._noted_gap("stalled", since, late)
+
+    def _noted_gap(self, kind: str, since: Instant, span: Duration) -> None:
+        detail: dict[str, Any] = {"since": to_iso(since), "seconds": round(seconds(span), 3)}
+        self._engine.post(Noted(kind, detail))
+        self._log(f"clock.{kind}", **detail)
+        self._engine.post(Recheck())
+        self._look_again()
+
+    def _look_again(self) -> None:
+        self._alarm.look_again()
+        self._timers.look_again()
+
+    def _look_up(self, fence: Fence) -> tuple[Run, Job] | None:
+        run = self._engine.book.runs.get(fence.run_id)
+        if run is None or run.fence != fence:
+            return None
+        return run, self._engine.book.job_of(run)
+
+    def _delay_over(self, run_id: int) -> None:
+        run = self._engine.book.runs.get(run_id)
+        if run is not None and isinstance(run.status, Delayed):
+            self._engine.post(Happened(run_id, DelayOver(wall_clock())))
+
+    def _hold(self, wait: float, why: str) -> None:
+        """The host cannot start processes: try again after `wait` seconds."""
+        loop = asyncio.get_running_loop()
+        self._engine.hold_until = loop.time() + wait
+        self._spawn_trouble = why
+        self._log("spawn.trouble", level="error", error=why, again_in=wait)
+        if self._hold_over is not None:
+            self._hold_over.cancel()
+        self._hold_over = loop.call_later(wait, self._end_hold)
+
+    def _end_hold(self) -> None:
+        self._spawn_trouble = ""
+        self._engine.post(Nudge())
+
+    def _spawn(self, work: "object", name: str) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log("task.bug", level="error", task=task.get_name(), exc_info=error)
+
+    def _start_facts(self, this_boot: str) -> dict[str, object]:
+        try:
+            seen = to_iso(int(self._places.lock.stat().st_mtime_ns // 1000))
+        except OSError:
+            seen = ""
+        return {"version": __version__, "pid": self.pid, "boot_id": this_boot, "last_seen": seen}
+
+    def _count_running(self) -> int:
+        return sum(run.has_process for run in self._engine.book.runs.values())
+
+    def _status_line(self) -> str:
+        return f"{len(self.job_file.plan.jobs)} jobs, {self._count_running()} running"
+
+
+def _book_of(snapshot: Snapshot) -> Book:
+    book = Book()
+    book.definitions = dict(snapshot.definitions)
+    book.jobs_by_definition = {key: decode(body) for key, body in snapshot.bodies.items()}
+    for run in snapshot.live:
+        book.put(run)
+    book.cursors = {
+        where: Cursor(cursor.anchor, cursor.decided_until) for where, cursor in snapshot.cursors.items()
+    }
+    book.pauses = {(pause.kind, pause.name): pause for pause in snapshot.pauses}
+    book.ended = dict(snapshot.last_ended)
+    book.last_run_id = snapshot.last_run_id
+    book.last_definition_id = snapshot.last_definition_id
+    book.clock_pass = int(snapshot.meta.get("clock_pass", "0"))
+    book.keep()
+    return book
+
+
+def _host_id(store_id: str) -> str:
+    """What spreads this host's starts differently from the next host's, stable over restarts."""
+    try:
+        return Path("/etc/machine-id").read_text().strip() or store_id
+    except OSError:
+        return socket.gethostname() or store_id

@@ -1,0 +1,279 @@
+"""The supervisor: starts attempts, watches them, and ends them when the engine says so.
+
+It decides nothing. What it sees (a start, an exit, a limit that passed) it
+posts to the engine with the attempt's fence; what the engine decided comes
+back as effects. An attempt's working files stay until its end is durable.
+"""
+
+import asyncio
+import errno
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from jobrun.conf.paths import Places
+from jobrun.daemon.inbox import Happened, Nudge
+from jobrun.daemon.timers import DelayTimers
+from jobrun.domain.events import (
+    ArmLimits,
+    Effect,
+    Exited,
+    Forget,
+    GraceOver,
+    HardLimit,
+    KillTree,
+    MemoryExceeded,
+    NeverBegan,
+    RunEvent,
+    SendSignal,
+    SoftLimit,
+    Spawned,
+    SpawnFailed,
+    StartAttempt,
+    Terminate,
+    WakeAt,
+)
+from jobrun.domain.instants import SECOND, Duration, Instant
+from jobrun.domain.job import Job, OutputMode
+from jobrun.domain.ledger import OutputKept
+from jobrun.domain.retry import signal_number
+from jobrun.domain.run import Cause, Fence, Run
+from jobrun.proc.files import AttemptFiles, attempt_files
+from jobrun.proc.identity import age
+from jobrun.proc.output import drop_files, keep_output, trim_running
+from jobrun.proc.spawn import Child, SpawnRefused, start
+from jobrun.proc.spec import Marker, attempt_spec
+from jobrun.proc.tree import kill_tree, reap_strangers, signal_tree, sweep, tree_rss
+
+# A refusal with one of these says something about the host, not about the job: the attempt is given back.
+_HOST_TROUBLE = frozenset(
+    {
+        errno.EAGAIN,
+        errno.ENOMEM,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EIO,
+    }
+)
+_KILL_AGAIN = 1.0
+_FIRST_HOLD = 0.5
+_LONGEST_HOLD = 30.0
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One attempt under supervision."""
+
+    run: Run
+    job: Job
+    files: AttemptFiles
+    child: Child
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    outputs: tuple[OutputKept, ...] = ()
+    ended: bool = False
+
+
+class Supervisor:
+    """Carries out effects on processes. Lives in the loop's thread."""
+
+    def __init__(
+        self,
+        *,
+        post: Callable[[Happened | Nudge], None],
+        look_up: Callable[[Fence], tuple[Run, Job] | None],
+        hold: Callable[[float, str], None],
+        places: Places,
+        store_id: str,
+        environ: Mapping[str, str],
+        timers: DelayTimers,
+        now: Callable[[], Instant],
+        draw: Callable[[], float],
+        log: Callable[..., None],
+    ) -> None:
+        self._post = post
+        self._look_up = look_up
+        self._hold = hold
+        self._places = places
+        self._store_id = store_id
+        self._environ = environ
+        self._timers = timers
+        self._now = now
+        self._draw = draw
+        self._log = log
+        self._watches: dict[Fence, _Watch] = {}
+        self._orphaned: dict[Fence, tuple[AttemptFiles, tuple[OutputKept, ...]]] = {}
+        self._hold_for = _FIRST_HOLD
+
+    def __len__(self) -> int:
+        return sum(not watch.ended for watch in self._watches.values())
+
+    def carry_out(self, effect: Effect) -> None:
+        """Do what the engine decided; what goes wrong comes back as an event."""
+        match effect:
+            case WakeAt():
+                self._timers.wake_at(effect.run_id, effect.at)
+            case StartAttempt():
+                self._start(effect.fence)
+            case Forget():
+                self._forget(effect.fence)
+            case _:
+                watch = self._watches.get(effect.fence)
+                if watch is not None and not watch.ended:
+                    self._act(watch, effect)
+
+    def files_of(self, run: Run, job: Job) -> AttemptFiles:
+        """Where the files of the run's current attempt are."""
+        return attempt_files(
+            run.fence,
+            attempts_dir=self._places.attempts,
+            logs_dir=self._places.logs,
+            opened_at=run.created_at,
+            split=job.output is OutputMode.SPLIT,
+        )
+
+    def adopt(self, run: Run, job: Job, files: AttemptFiles, child: Child) -> None:
+        """Watch an attempt that an earlier daemon started."""
+        self._watch(_Watch(run, job, files, child))
+
+    def remember(self, fence: Fence, files: AttemptFiles, outputs: tuple[OutputKept, ...] = ()) -> None:
+        """The working files of an attempt that is not watched any more; dropped by `Forget`."""
+        self._orphaned[fence] = (files, outputs)
+
+    def tick(self) -> None:
+        """Once a second: memory of the trees that have a limit, size of running logs, orphans to reap."""
+        for watch in list(self._watches.values()):
+            if watch.ended:
+                continue
+            for _, path in watch.files.streams:
+                trim_running(path, watch.job.log_max)
+            self._watch_memory(watch)
+        reap_strangers({watch.child.identity.pid for watch in self._watches.values() if not watch.ended})
+
+    def let_go(self) -> None:
+        """Stop watching without touching the processes: the next daemon adopts them."""
+        for watch in self._watches.values():
+            self._unwatch(watch)
+        self._watches.clear()
+
+    def _start(self, fence: Fence) -> None:
+        found = self._look_up(fence)
+        if found is None:
+            return
+        run, job = found
+        try:
+            spec = attempt_spec(
+                job,
+                run,
+                store_id=self._store_id,
+                attempts_dir=self._places.attempts,
+                logs_dir=self._places.logs,
+                opened_at=run.created_at,
+                base_environ=self._environ,
+            )
+            child = start(spec)
+        except SpawnRefused as refusal:
+            self._refused(run, job, refusal)
+            return
+        self._hold_for = _FIRST_HOLD
+        self._watch(_Watch(run, job, spec.files, child))
+        self._tell(fence, Spawned(self._now(), child.identity))
+
+    def _refused(self, run: Run, job: Job, refusal: SpawnRefused) -> None:
+        self.remember(run.fence, self.files_of(run, job))
+        if refusal.errno not in _HOST_TROUBLE:
+            self._tell(run.fence, SpawnFailed(self._now(), refusal.sentence, self._draw()))
+            return
+        detail = f"the host could not start it ({refusal.sentence}); the attempt is given back"
+        self._tell(run.fence, NeverBegan(self._now(), Cause.SPAWN, detail))
+        self._hold(self._hold_for, refusal.sentence)
+        self._hold_for = min(self._hold_for * 2, _LONGEST_HOLD)
+
+    def _watch(self, watch: _Watch) -> None:
+        self._watches[watch.run.fence] = watch
+        asyncio.get_running_loop().add_reader(watch.child.fileno(), self._leader_ended, watch)
+
+    def _unwatch(self, watch: _Watch) -> None:
+        for timer in watch.timers:
+            timer.cancel()
+        watch.timers.clear()
+        if not watch.ended:
+            asyncio.get_running_loop().remove_reader(watch.child.fileno())
+
+    def _leader_ended(self, watch: _Watch) -> None:
+        exit = watch.child.poll()
+        if exit is None:
+            return
+        fence = watch.run.fence
+        self._unwatch(watch)
+        watch.ended = True
+        left_behind = exit.left_behind
+        if not watch.job.leave_children:
+            left_behind += sweep(watch.child.identity, self._marker(fence))
+        watch.outputs = tuple(keep_output(fence, watch.files, watch.job.log_max))
+        watch.child.close()
+        event = Exited(self._now(), replace(exit, left_behind=left_behind), self._draw())
+        self._post(Happened(fence.run_id, event, fence, watch.outputs))
+
+    def _act(self, watch: _Watch, effect: Effect) -> None:
+        identity, marker = watch.child.identity, self._marker(watch.run.fence)
+        match effect:
+            case ArmLimits():
+                self._arm_limits(watch)
+            case SendSignal():
+                signal_tree(identity, marker, signal_number(effect.signal))
+            case Terminate():
+                signal_tree(identity, marker, signal_number("TERM"))
+                self._after(watch, watch.job.grace, GraceOver)
+            case KillTree():
+                self._kill(watch)
+
+    def _kill(self, watch: _Watch) -> None:
+        """KILL, and again every second until the leader's end is seen (a process may sit in the kernel)."""
+        if watch.ended:
+            return
+        kill_tree(watch.child.identity, self._marker(watch.run.fence))
+        loop = asyncio.get_running_loop()
+        watch.timers.append(loop.call_later(_KILL_AGAIN, self._kill, watch))
+
+    def _arm_limits(self, watch: _Watch) -> None:
+        elapsed = age(watch.child.identity)
+        if watch.job.soft_timeout is not None:
+            self._after(watch, watch.job.soft_timeout - elapsed, SoftLimit)
+        if watch.job.timeout is not None:
+            self._after(watch, watch.job.timeout - elapsed, HardLimit)
+
+    def _after(self, watch: _Watch, wait: Duration, event: Callable[[Instant], RunEvent]) -> None:
+        fence = watch.run.fence
+
+        def ring() -> None:
+            self._tell(fence, event(self._now()))
+
+        timer = asyncio.get_running_loop().call_later(max(0, wait) / SECOND, ring)
+        watch.timers.append(timer)
+
+    def _watch_memory(self, watch: _Watch) -> None:
+        limit = watch.job.limits.memory
+        if limit is None:
+            return
+        rss = tree_rss(watch.child.identity, self._marker(watch.run.fence))
+        if rss > limit:
+            self._tell(watch.run.fence, MemoryExceeded(self._now(), rss))
+
+    def _forget(self, fence: Fence) -> None:
+        watch = self._watches.pop(fence, None)
+        if watch is not None:
+            self._unwatch(watch)
+            files, outputs = watch.files, watch.outputs
+        elif fence in self._orphaned:
+            files, outputs = self._orphaned.pop(fence)
+        else:
+            return
+        drop_files(files, outputs)
+
+    def _tell(self, fence: Fence, event: RunEvent) -> None:
+        self._post(Happened(fence.run_id, event, fence))
+
+    def _marker(self, fence: Fence) -> Marker:
+        return Marker(fence.run_id, self._store_id)

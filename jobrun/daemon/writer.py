@@ -1,0 +1,42 @@
+"""The one writer thread: the only thread that touches the database file for writing."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from jobrun.domain.ledger import Fact
+from jobrun.store.snapshot import Snapshot
+from jobrun.store.writer import Ledger
+
+T = TypeVar("T")
+
+
+class Writer:
+    """Runs the ledger's calls on its own thread, one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="jobrun-writer")
+        try:
+            self.ledger: Ledger = self._thread.submit(Ledger, path).result()
+        except BaseException:
+            self._thread.shutdown()
+            raise
+
+    def load(self) -> Snapshot:
+        """The present, as the store has it. Blocks; before the loop runs."""
+        return self._thread.submit(self.ledger.load).result()
+
+    async def commit(self, facts: Sequence[Fact]) -> None:
+        """Write facts in one transaction. Raises StoreTrouble or StaleWrite."""
+        await self.call(lambda: self.ledger.commit(facts))
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Run something on the writer thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def close(self) -> None:
+        """Close the database and end the thread."""
+        self._thread.submit(self.ledger.close).result()
+        self._thread.shutdown()
