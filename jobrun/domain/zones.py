@@ -147,7 +147,7 @@ def block_windows(zone: str, number: int, fixed: bool) -> tuple[Window, ...]:
         jump = since + offset - seen
         if fixed and since >= start and 0 < jump <= LONGEST_GAP:
             found.append(Window(seen, since + offset, offset, since))
-        if jump > 0 or jump < -LONGEST_REPEAT:
+        if jump < -LONGEST_REPEAT:
             seen = since + offset
     return tuple(found)
 

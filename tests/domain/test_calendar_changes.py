@@ -33,6 +33,9 @@ CHANGES = [
     ("Asia/Pyongyang", "2018-05-04"),  # half an hour, once
     ("Pacific/Apia", "2011-12-30"),  # a whole day left out
     ("Pacific/Kwajalein", "1993-08-21"),  # a whole day left out
+    ("Africa/Cairo", "1988-10-01"),  # on the border of what the calendar looks at in one go
+    ("Antarctica/Troll", "2012-03-25"),  # an hour after such a border
+    ("Africa/Cairo", "1995-04-27"),  # two hours before one
     ("Asia/Tokyo", "2026-03-29"),  # nothing
     ("UTC", "2026-03-29"),  # nothing
 ]
@@ -86,6 +89,8 @@ def wall_times(text: str, zone: str, start: str, n: int) -> list[str]:
         # Three hours forward are a correction; three hours back are not.
         ("30 1 * * *", "Antarctica/Casey", "2020-10-03T12:00", ["10-05 01:30+1100", "10-06 01:30+1100"]),
         ("30 22 * * *", "Antarctica/Casey", "2021-03-13T12:00", ["03-13 22:30+1100", "03-14 22:30+0800"]),
+        # More than three hours back are: the clock went from 00:00 to 17:00 of the day before.
+        ("0 20 * * *", "Antarctica/Vostok", "1994-01-31T12:00", ["01-31 20:00+0700", "01-31 20:00+0000"]),
         ("0 12 * * *", "Pacific/Apia", "2011-12-29T00:00", ["12-29 12:00-1000", "12-31 12:00+1400"]),
         # Six fields follow the same rule as five.
         ("0 30 2 * * *", "Europe/Berlin", "2026-03-28T12:00", ["03-29 03:00+0200", "03-30 02:30+0200"]),

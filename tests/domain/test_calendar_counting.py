@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobrun.domain.calendar import cron_between, iter_cron
+from jobrun.domain.calendar import cron_between, iter_cron, next_cron
 from jobrun.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant, from_datetime
 from tests.domain.cron_strategies import Meaning, meanings
 
@@ -85,6 +85,34 @@ def test_stretches_add_up_wherever_they_are_cut() -> None:
             joined += part[3] if part else ()
             cut += 11 * MINUTE
         assert tuple(joined) == whole[3]
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "change"),
+    [
+        ("0 2,3 * * *", "Europe/Berlin", instant(2026, 3, 29, 1)),  # skipped, and due at the very change
+        ("30 2 * * *", "Europe/Berlin", instant(2026, 3, 29, 1)),
+        ("30 2,3 * * *", "Europe/Berlin", instant(2026, 3, 29, 1)),
+        ("0 * * * *", "Europe/Berlin", instant(2026, 3, 29, 1)),
+        ("0,30 1,2 * * *", "Europe/Berlin", instant(2026, 10, 25, 1)),
+        ("0,30 * * * *", "Europe/Berlin", instant(2026, 10, 25, 1)),
+        ("0,15,30 2 * * *", "Australia/Lord_Howe", instant(2026, 10, 3, 15, 30)),
+        ("0,30 1,2 * * *", "Australia/Lord_Howe", instant(2026, 4, 4, 15)),
+        ("0,30 2 * * *", "Europe/Berlin", instant(2012, 3, 25, 1)),
+    ],
+)
+def test_every_start_and_end_beside_a_change_agrees(text: str, zone: str, change: Instant) -> None:
+    """Just before, at and just after the change and every moment around it."""
+    listed = list(takewhile(lambda at: at < change + 6 * HOUR, iter_cron(text, zone, change - 30 * HOUR)))
+    near = sorted({at + by for at in (*listed, change) for by in (-SECOND, -1, 0, 1, SECOND)})
+    for after in near:
+        for until in near:
+            expected = tuple(at for at in listed if after < at <= until)
+            found = cron_between(text, zone, after, until, 100)
+            assert (found[2], found[3]) == (len(expected), expected) if found else expected == ()
+        later = [at for at in listed if at > after]
+        if later:
+            assert next_cron(text, zone, after) == later[0]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Australia/Lord_Howe"])

@@ -3,15 +3,19 @@
 import struct
 import zoneinfo
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from importlib import resources
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobrun.domain import zones
+from jobrun.domain.calendar import cron_between, iter_cron, next_cron
+from jobrun.domain.instants import SECOND
 from jobrun.domain.zones import (
     BLOCK,
     DAY,
@@ -124,6 +128,53 @@ def test_fixed_times_see_every_wall_second_at_most_once(zone: str, at: int) -> N
             back = before - window.first
             assert back <= 0 or back > 3 * 3600
         before = window.end
+
+
+class OneChange(tzinfo):
+    """A zone whose offset changes once, by whole hours, at a second of the time line."""
+
+    def __init__(self, at: int, before: int, after: int) -> None:
+        self._at, self._before, self._after = datetime.fromtimestamp(at, UTC), before, after
+
+    def fromutc(self, moment: datetime) -> datetime:
+        is_after = moment.replace(tzinfo=UTC) >= self._at
+        shown = moment + timedelta(hours=self._after if is_after else self._before)
+        return shown.replace(fold=int(is_after))
+
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        assert moment is not None
+        return timedelta(hours=self._after if moment.fold else self._before)
+
+
+@pytest.mark.parametrize("distance", [-3 * 3600, -5400, -1800, -1, 0, 1, 1800, 5400])
+@pytest.mark.parametrize("hours", [1, 2, -1, -3])
+def test_a_change_near_the_border_of_two_blocks(
+    monkeypatch: pytest.MonkeyPatch, distance: int, hours: int
+) -> None:
+    """No zone up to 2037 repeats its hour across a border; one day one may."""
+    name = f"Test/{distance}/{hours}"
+    border = 700 * BLOCK
+    zone = OneChange(border + distance, 0, hours)
+    first = (border - 6 * 3600) * SECOND
+    last = first + 14 * 3600 * SECOND
+    # The same night, told about a change in the middle of a block, moved to the border.
+    middle = border - BLOCK // 2 // DAY * DAY
+    away = (border - middle) * SECOND
+    told = f"Test/middle/{distance}/{hours}"
+    known = {name: zone, told: OneChange(middle + distance, 0, hours)}
+    monkeypatch.setattr(zones, "load_zone", known.__getitem__)
+    expected: dict[str, list[int]] = {}
+    for text in ("*/20 * * * *", "5,35 20-23,0-5 * * *", "0 0-23 * * *"):
+        moments = iter_cron(text, told, first - away)
+        expected[text] = [at + away for at in takewhile(lambda at: at <= last - away, moments)]
+    for text, listed in expected.items():
+        assert list(takewhile(lambda at: at <= last, iter_cron(text, name, first))) == listed
+        found = cron_between(text, name, first, last, 1000)
+        assert found is not None
+        assert (found[2], list(found[3])) == (len(listed), listed)
+        for since, moment in pairwise(listed):
+            assert next_cron(text, name, since) == next_cron(text, name, moment - 1) == moment
+            assert cron_between(text, name, since, moment, 9) == (moment, moment, 1, (moment,))
 
 
 def test_the_ends_of_the_calendar_can_be_asked() -> None:
