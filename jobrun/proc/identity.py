@@ -16,6 +16,7 @@ from jobrun.domain.instants import SECOND, Duration
 from jobrun.domain.run import ProcessIdentity
 
 _KERNEL = (0, 2)
+_PF_EXITING = 0x4
 _EXEC_PAUSES = (0, 0.001, 0.004, 0.016)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -31,6 +32,7 @@ class ProcStat:
     session: int
     threads: int
     start_ticks: int
+    flags: int
 
     @property
     def is_dead(self) -> bool:
@@ -39,6 +41,11 @@ class ProcStat:
         One whose first thread ended before the others is shown as a zombie too, and runs.
         """
         return self.state in "ZXx" and self.threads <= 1
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is on its way out by itself, or by an earlier signal."""
+        return bool(self.flags & _PF_EXITING) and self.threads <= 1
 
 
 @cache
@@ -54,8 +61,8 @@ def read_stat(pid: int) -> ProcStat | None:
         return None
     # The command name is in parentheses and may hold spaces and parentheses itself.
     fields = raw[raw.rfind(b")") + 2 :].split()
-    parent, group, session, threads, start = (int(fields[number]) for number in (1, 2, 3, 17, 19))
-    return ProcStat(pid, fields[0].decode(), parent, group, session, threads, start)
+    parent, group, session, flags, threads, start = (int(fields[number]) for number in (1, 2, 3, 6, 17, 19))
+    return ProcStat(pid, fields[0].decode(), parent, group, session, threads, start, flags)
 
 
 def pids() -> list[int]:

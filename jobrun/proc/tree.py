@@ -130,8 +130,13 @@ def tree(identity: ProcessIdentity | None, marker: Marker) -> list[ProcStat]:
 
 def carriers(stats: Iterable[ProcStat], marker: Marker) -> set[int]:
     """The pids of those that have the run's marker in their environment, as it was at their exec."""
-    wanted = {b"%s=%d" % (_RUN_ID, marker.run_id), b"%s=%s" % (_STORE_ID, marker.store_id.encode())}
+    wanted = _marks(marker)
     return {pid for pid, environ in environments(stats).items() if wanted <= environ}
+
+
+def _marks(marker: Marker) -> frozenset[bytes]:
+    run, store = b"%s=%d" % (_RUN_ID, marker.run_id), b"%s=%s" % (_STORE_ID, marker.store_id.encode())
+    return frozenset((run, store))
 
 
 def _all_processes(since: int) -> list[ProcStat]:
@@ -212,11 +217,13 @@ def _orphans_of(identity: ProcessIdentity, marker: Marker) -> set[int]:
     orphans = kin.orphans(identity)
     if not orphans:
         return set()
-    found = carriers(orphans, marker)
+    wanted = _marks(marker)
+    found = set()
+    environ_of = environments(orphans)
     for orphan in orphans:
-        environ = environments([orphan]).get(orphan.pid, frozenset())
+        environ = environ_of.get(orphan.pid, frozenset())
         is_marked = any(item.startswith(_RUN_ID + b"=") for item in environ)
-        if not is_marked and kin.is_only_candidate(identity, orphan):
+        if wanted <= environ if is_marked else kin.is_only_candidate(identity, orphan):
             found.add(orphan.pid)
     return found
 
@@ -230,7 +237,7 @@ def _kill_all(find: Callable[[], list[ProcStat]], spared: int, patience: float) 
     while quiet < 2:
         targets = [stat for stat in find() if stat.pid != spared]
         for stat in targets:
-            if send_signal(stat.pid, stat.start_ticks, signal.SIGKILL):
+            if not stat.is_ending and send_signal(stat.pid, stat.start_ticks, signal.SIGKILL):
                 killed.add((stat.pid, stat.start_ticks))
         # One empty look can miss a process in the middle of its exec, whose environment is not there yet.
         quiet = 0 if targets else quiet + (1 if killed else 2)

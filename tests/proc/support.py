@@ -13,6 +13,7 @@ from jobrun.domain.instants import DAY
 from jobrun.domain.job import ArgvCommand, Job, PythonCall, ShellCommand
 from jobrun.domain.run import Exit, ProcessIdentity, Run, Starting, Trigger
 from jobrun.proc import kin
+from jobrun.proc.cgroup import Delegated
 from jobrun.proc.identity import identify, pids, read_proc, read_stat
 from jobrun.proc.spawn import Child, adopt, start
 from jobrun.proc.spec import AttemptSpec, Marker, attempt_spec
@@ -70,6 +71,7 @@ class Rig:
     store_id: str = "rig"
     base: dict[str, str] = field(default_factory=dict)
     started: list[tuple[Child, Marker]] = field(default_factory=list)
+    cgroups: Delegated | None = None
     elsewhere: list[Marker] = field(default_factory=list)
 
     def job(self, body: ShellCommand | ArgvCommand | PythonCall | str | list[str], **fields: object) -> Job:
@@ -100,6 +102,7 @@ class Rig:
             attempts_dir=self.home / "state" / "attempts",
             logs_dir=self.home / "state" / "logs",
             opened_at=OPENED,
+            cgroups=self.cgroups,
             base_environ={"PATH": os.environ["PATH"], "HOME": str(self.home), **self.base},
         )
 

@@ -17,7 +17,7 @@ from jobrun.domain.instants import SECOND
 from jobrun.domain.job import Limits, OutputMode, ShellCommand
 from jobrun.domain.run import ProcessIdentity
 from jobrun.proc import kin
-from jobrun.proc.files import now, read_status, split_status
+from jobrun.proc.files import has_begun, now, open_status, read_status, split_status
 from jobrun.proc.identity import is_alive
 from jobrun.proc.spawn import SpawnRefused, adopt, find_started, start
 from jobrun.proc.spec import AttemptSpec, Marker
@@ -431,3 +431,19 @@ def test_files_are_private_and_of_their_day(rig: Rig) -> None:
     assert spec.files.out.parent.name == "2024-10-04"
     assert OPENED == 20_000 * 86_400 * SECOND
     assert spec.files.out.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_whether_anything_ran(rig: Rig) -> None:
+    """The sh's first step is on record before the command's: without it, nothing ran."""
+    spec = rig.spec(rig.job("true"))
+    os.close(open_status(spec.files.status))
+    assert not has_begun(spec.files.status)
+    assert read_status(spec.files.status) is None
+    child, spec = rig.start(rig.job("sh -c 'echo $$ > sleeper; exec sleep 100'; true"))
+    rig.pid_in("sleeper")
+    assert has_begun(spec.files.status)
+    assert read_status(spec.files.status) is None
+    kill_tree(child.identity, spec.marker)
+    wait_exit(child)
+    assert has_begun(spec.files.status)
+    assert not has_begun(rig.path("no such file"))
