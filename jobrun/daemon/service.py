@@ -21,7 +21,7 @@ from jobrun.conf.read import JobFile, read_job_file
 from jobrun.daemon.alarm import Alarm
 from jobrun.daemon.answers import Answers
 from jobrun.daemon.book import Book, Cursor
-from jobrun.daemon.clockwatch import ClockWatch
+from jobrun.daemon.clockwatch import STEP, ClockWatch
 from jobrun.daemon.control import Control
 from jobrun.daemon.due import Dues
 from jobrun.daemon.engine import Engine
@@ -158,6 +158,7 @@ class Service:
         for run in live:
             if isinstance(run.status, Delayed):
                 self._timers.wake_at(run.id, run.status.until)
+        self._check_cursors(now)
         engine.post(Recheck())
         await planned
         await self._control.start()
@@ -175,6 +176,12 @@ class Service:
             config=str(self._places.config),
             state=str(self._places.state_dir),
         )
+
+    def _check_cursors(self, now: Instant) -> None:
+        """Slots decided ahead of now: the clock was set back while no daemon lived."""
+        ahead = max((cursor.decided_until for cursor in self._engine.book.cursors.values()), default=0)
+        if ahead - now >= STEP:
+            self._engine.post(ClockSet(ClockJump(ahead, now)))
 
     async def _end(self) -> None:
         stop = self._stop

@@ -3,8 +3,10 @@
 A slot is *fresh* for a minute after its moment: a busy host or a quick restart
 of the daemon does not make a job miss its time. An older one is *missed*, and
 the job's catch-up rule decides. A slot in a stretch that the clock jumped over
-is decided as Debian cron would: up to three hours like a DST change (fixed-time
-jobs run once), more is a correction of the clock (nothing runs).
+is decided as Debian cron would: less than five minutes is a late wake-up (what
+was jumped over runs), less than three hours is like a DST change (fixed-time
+jobs run once), more is a correction of the clock (nothing runs). The facts
+under `tests/domain/debian_cron` show all three.
 """
 
 from collections.abc import Iterable
@@ -16,19 +18,29 @@ from jobrun.domain.run import Cause, Slot, Trigger
 
 FRESH: Duration = MINUTE
 CORRECTION: Duration = 3 * HOUR
+LATE_WAKE_UP: Duration = 5 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
 class ClockJump:
-    """The wall clock was set forward from `before` to `after` (not a suspend)."""
+    """The wall clock was set, forward or back, from `before` to `after` (not a suspend)."""
 
     before: Instant
     after: Instant
 
     @property
     def is_correction(self) -> bool:
-        """Whether Debian's rule takes it for a repair of a wrong clock rather than a change of time."""
-        return abs(self.after - self.before) > CORRECTION
+        """Whether Debian's rule takes it for a repair of a wrong clock rather than a change of time.
+
+        Three hours exactly is one forward, and is none back.
+        """
+        step = self.after - self.before
+        return step >= CORRECTION or step < -CORRECTION
+
+    @property
+    def is_late_wake_up(self) -> bool:
+        """Whether it is so small a step forward that what lies in it still runs."""
+        return 0 < self.after - self.before < LATE_WAKE_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +124,12 @@ def _missed_to_run(
     """The missed slots that run after all, and the sentence about the others."""
     if jump is not None:
         jumped = f"the clock was set forward from {to_iso(jump.before)} to {to_iso(jump.after)}"
-        if due.is_fixed_time and not jump.is_correction:
-            return [moment for moment in missed if moment > jump.before], jumped
-        return [], jumped
+        inside = [moment for moment in missed if moment > jump.before]
+        # Cron's grain is a minute: a schedule with more slots than that would make a storm of it.
+        is_coarse = len(inside) <= (jump.after - jump.before) // MINUTE + 1
+        if jump.is_late_wake_up and is_coarse:
+            return inside, jumped
+        return (inside if due.is_fixed_time and not jump.is_correction else []), jumped
     span = format_duration(job.catch_up_window)
     inside = [moment for moment in missed if moment >= now - job.catch_up_window]
     match job.catch_up:

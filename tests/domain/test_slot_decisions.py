@@ -112,6 +112,21 @@ def test_a_larger_step_is_a_correction():
     assert [d.cause for d in decisions] == [Cause.MISSED]
 
 
+def test_a_small_step_forward_is_a_late_wake_up():
+    jump = ClockJump(NOW - 4 * MINUTE, NOW)
+    moments = [NOW - 3 * MINUTE, NOW - 2 * MINUTE]
+    assert [d.cause for d in decide(JOB, due(*moments, fixed=False), jump=jump)] == [None, None]
+    every_second = tuple(NOW - n * SECOND for n in range(200, 61, -1))
+    assert {d.cause for d in decide(JOB, due(*every_second, fixed=False), jump=jump)} == {Cause.MISSED}
+
+
+def test_three_hours_exactly_is_a_correction_forward_and_none_back():
+    assert ClockJump(NOW, NOW + 3 * HOUR).is_correction
+    assert not ClockJump(NOW, NOW + 3 * HOUR - 1).is_correction
+    assert not ClockJump(NOW, NOW - 3 * HOUR).is_correction
+    assert ClockJump(NOW, NOW - 3 * HOUR - 1).is_correction
+
+
 @given(
     st.lists(st.integers(0, 3 * DAY // SECOND), min_size=1, max_size=80, unique=True),
     st.integers(0, 10_000),
