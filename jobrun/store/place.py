@@ -5,8 +5,8 @@ writes into an unlinked file succeed in silence).
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from jobrun.domain.errors import StoreRefused
 
@@ -55,8 +55,7 @@ def shm_path(path: Path) -> Path:
     return path.with_name(path.name + "-shm")
 
 
-@dataclass(frozen=True, slots=True)
-class FileIdentity:
+class FileIdentity(NamedTuple):
     """A file, whatever it is called."""
 
     device: int
@@ -72,8 +71,7 @@ def identity(path: Path) -> FileIdentity | None:
     return FileIdentity(stat.st_dev, stat.st_ino)
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """The database's files as they lie: changes whenever somebody writes to them."""
 
     database: tuple[int, int, int, int] | None

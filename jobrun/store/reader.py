@@ -5,7 +5,6 @@ the answer's size, not on the history's. Only the standard library is imported
 here, and of that neither asyncio nor anything slow.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,9 +16,8 @@ from jobrun.domain.ledger import DefinitionSeen, HostEvent, OutputKept, Paused
 from jobrun.domain.run import STATE_NAMES, Fence
 from jobrun.store.moments import id_bounds
 from jobrun.store.reading import Reading
-from jobrun.store.rows import END_COLUMNS, RUN_COLUMNS, STARTED_AT, read_end, read_run
+from jobrun.store.rows import END_COLUMNS, PAUSES, RUN_COLUMNS, STARTED_AT, read_end, read_run
 from jobrun.store.selection import SELECT_RUN, runs_query
-from jobrun.store.snapshot import PAUSES
 from jobrun.store.views import AttemptRow, JobRow, QueueRow, RunFilter, RunRow, ScheduleRow, VersionRow
 
 EVERYTHING = RunFilter()
@@ -164,6 +162,8 @@ class History:
         limit: int = 100,
     ) -> list[HostEvent]:
         """Events of the host and the daemon in [since, until), newest first."""
+        import json
+
         wanted = tuple(kinds)
         condition = f"AND kind IN ({', '.join('?' * len(wanted))}) " if wanted else ""
         rows = self._rows(

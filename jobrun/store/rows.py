@@ -6,7 +6,6 @@ that the table's columns have one meaning.
 
 from typing import Any
 
-from jobrun.domain.ledger import AttemptClosed
 from jobrun.domain.run import (
     AttemptEnd,
     Cause,
@@ -33,6 +32,8 @@ RUN_COLUMNS = (
 )
 RUN_WIDTH = RUN_COLUMNS.count(",") + 1
 STARTED_AT = 24
+
+PAUSES = "SELECT kind, name, at, by, reason FROM pauses"
 
 _NO_PROCESS = (None, None, None)
 
@@ -159,9 +160,8 @@ END_COLUMNS = (
 )
 
 
-def end_values(fact: AttemptClosed) -> tuple[Any, ...]:
+def end_values(end: AttemptEnd) -> tuple[Any, ...]:
     """The values of `END_COLUMNS`, in their order."""
-    end = fact.end
     return (
         end.ended_at,
         end.outcome.value,

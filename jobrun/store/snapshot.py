@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from jobrun.domain.instants import Instant
 from jobrun.domain.ledger import Paused
 from jobrun.domain.run import Run
-from jobrun.store.rows import RUN_COLUMNS, read_run
+from jobrun.store.rows import PAUSES, RUN_COLUMNS, read_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,6 @@ def read_last_ended(connection: sqlite3.Connection, jobs: Iterable[str]) -> dict
     return ended
 
 
-PAUSES = "SELECT kind, name, at, by, reason FROM pauses"
 LIVE = f"SELECT {RUN_COLUMNS} FROM runs WHERE state <> 'done'"
 BODIES = "SELECT id, body FROM definitions WHERE id IN (SELECT definition_id FROM runs WHERE state <> 'done')"
 LAST_ENDED = "SELECT state_since FROM runs WHERE job = ? AND state = 'done' ORDER BY id DESC LIMIT 1"

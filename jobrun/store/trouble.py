@@ -5,8 +5,8 @@ becomes a sentence and a hint; any other is a bug of ours and is let through.
 """
 
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -43,8 +43,7 @@ _WORDS: dict[int, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(NamedTuple):
     """An error of the host, told to a user."""
 
     sentence: str

@@ -155,7 +155,7 @@ _WRITES: dict[type[Any], Write] = {
     ),
     AttemptClosed: Write(
         f"UPDATE attempts SET {_END_SETTERS} WHERE {_CURRENT}",
-        lambda fact: (*end_values(fact), *_fence_values(fact)),
+        lambda fact: (*end_values(fact.end), *_fence_values(fact)),
         guarded=True,
     ),
     OutputKept: Write(
