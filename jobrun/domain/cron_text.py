@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from jobrun.domain.cron_hints import (
-    CronError,
     Item,
     backwards,
     no_step_here,
@@ -249,6 +248,3 @@ def _magnitude(digits: str) -> int:
     """The number, or one that is out of bounds in every field: int() refuses very long ones."""
     plain = digits.lstrip("0") or "0"
     return int(plain) if len(plain) <= 9 else 10**9
-
-
-__all__ = ["CronError", "CronField", "CronText", "read_cron"]
