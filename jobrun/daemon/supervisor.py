@@ -64,7 +64,7 @@ _LONGEST_HOLD = 30.0
 
 @dataclass(slots=True)
 class _Watch:
-    """One attempt under supervision."""
+    """One attempt under supervision. `escaped` counts the processes a stop met outside the leader's group."""
 
     run: Run
     job: Job
@@ -72,6 +72,7 @@ class _Watch:
     child: Child
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     outputs: tuple[OutputKept, ...] = ()
+    escaped: int = 0
     ended: bool = False
 
 
@@ -178,7 +179,7 @@ class Supervisor:
             return
         self._hold_for = _FIRST_HOLD
         self._watch(_Watch(run, job, spec.files, child))
-        self._tell(fence, Spawned(self._now(), child.identity))
+        self._tell(fence, Spawned(child.started_at, child.identity))
 
     def _refused(self, run: Run, job: Job, refusal: SpawnRefused) -> None:
         self.remember(run.fence, self.files_of(run, job))
@@ -208,9 +209,8 @@ class Supervisor:
         fence = watch.run.fence
         self._unwatch(watch)
         watch.ended = True
-        left_behind = exit.left_behind
-        if not watch.job.leave_children:
-            left_behind += sweep(watch.child.identity, self._marker(fence))
+        left_behind = 0 if watch.job.leave_children else sweep(watch.child.identity, self._marker(fence))
+        left_behind = max(left_behind, watch.escaped)
         watch.outputs = tuple(keep_output(fence, watch.files, watch.job.log_max))
         watch.child.close()
         event = Exited(self._now(), replace(exit, left_behind=left_behind), self._draw())
@@ -224,7 +224,7 @@ class Supervisor:
             case SendSignal():
                 signal_tree(identity, marker, signal_number(effect.signal))
             case Terminate():
-                signal_tree(identity, marker, signal_number("TERM"))
+                watch.escaped = signal_tree(identity, marker, signal_number("TERM"))
                 self._after(watch, watch.job.grace, GraceOver)
             case KillTree():
                 self._kill(watch)

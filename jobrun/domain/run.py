@@ -224,8 +224,9 @@ class Exit:
     `exit_code` and `signal` are of the command, not of the surrounding sh:
     a status above 128 is read as death by signal, as every shell does, and
     then `exit_code` is None. Both None: nothing is known (no status file).
-    Times are microseconds of CPU, `max_rss` is bytes, `left_behind` the
-    number of processes found alive after the leader and ended by us.
+    Times are microseconds of CPU, `max_rss` is bytes, `left_behind` the number
+    of processes that were alive after the leader and ended by us, or that a
+    stop had to reach outside the leader's process group.
     """
 
     ended_at: Instant

@@ -52,7 +52,7 @@ class Child:
         self.files = files
         self.is_ours = is_ours
         self._pidfd = pidfd
-        self._started_at = started_at
+        self.started_at = started_at
         self._own_rss = own_rss
         self._exit: Exit | None = None
 
@@ -116,8 +116,8 @@ class Child:
 
     def _not_before_start(self, ended_at: int) -> int:
         """File times are as coarse as a timer tick and can lie a little before the start."""
-        early = self._started_at - ended_at
-        return self._started_at if 0 < early < _CLOCK_GRAIN else ended_at
+        early = self.started_at - ended_at
+        return self.started_at if 0 < early < _CLOCK_GRAIN else ended_at
 
 
 def start(spec: AttemptSpec) -> Child:
