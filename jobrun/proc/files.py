@@ -16,7 +16,6 @@ from jobrun.domain.instants import Duration, Instant, to_datetime
 from jobrun.domain.run import Exit, Fence
 from jobrun.proc.refusal import refused
 
-END_MARK = b"end"
 STATUS_SIZE = 256
 _PRIVATE = 0o600
 _BEGAN = b"began\n"

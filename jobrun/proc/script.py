@@ -19,6 +19,7 @@ writes the status into the file it was given as stdin.
 """
 
 import re
+import signal
 from collections.abc import Sequence
 
 from jobrun.domain.instants import SECOND
@@ -27,6 +28,7 @@ from jobrun.domain.job import Limits
 SH = "/bin/sh"
 _CPU_MARGIN = 2
 _SIGNALS = "HUP INT QUIT USR1 USR2 PIPE ALRM TERM VTALRM PROF XCPU XFSZ IO PWR"
+_CANNOT_BE_CAUGHT = (signal.SIGKILL, signal.SIGSTOP)
 _ASKS_FOR_ITSELF = re.compile(r"\$\$|\$\{\$|\bPPID\b")
 
 
@@ -37,7 +39,8 @@ def surround(
 
     `gate` is the descriptor through which the sh enters its control group first.
     """
-    signals = f"{_SIGNALS} {soft_signal}" if soft_signal is not None else _SIGNALS
+    catch_soft = soft_signal is not None and soft_signal not in _CANNOT_BE_CAUGHT
+    signals = f"{_SIGNALS} {soft_signal}" if catch_soft else _SIGNALS
     enter = f"echo 0 >&{gate}; exec {gate}>&-; " if gate is not None else ""
     inner = "; ".join([*limits, run])
     return (

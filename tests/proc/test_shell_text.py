@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobrun.domain.job import ShellCommand
+from jobrun.domain.retry import signal_number
 from jobrun.domain.run import Exit
 from jobrun.proc.files import open_status, read_status
 from jobrun.proc.script import RUN_ARGV, SH, shell_words, surround
@@ -129,6 +130,18 @@ def test_cpu_times_are_in_the_status_file(shell: str, tmp_path: Path) -> None:
     _, _, written = surrounded(SHELLS[shell], run, words, tmp_path)
     assert written is not None and written.user_time is not None
     assert written.user_time > 20_000
+
+
+@pytest.mark.parametrize("name", ["KILL", "STOP", "CONT", "CHLD", "WINCH", "SEGV", "30", "TERM"])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_any_soft_signal_may_be_named(name: str, shell: str, tmp_path: Path) -> None:
+    """A shell that refuses to trap one must not end before the command."""
+    if shutil.which(SHELLS[shell][0]) is None:
+        pytest.skip(f"{shell} is not installed")
+    script = surround(RUN_ARGV, soft_signal=signal_number(name))
+    with (tmp_path / "s").open("w+") as status:
+        argv = [*SHELLS[shell], "-c", script, SH, "sh", "-c", "exit 3"]
+        assert subprocess.run(argv, stdin=status, check=False, start_new_session=True).returncode == 3
 
 
 def test_another_shell_is_executed(rig: Rig) -> None:

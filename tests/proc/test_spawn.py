@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from jobrun.domain.instants import SECOND
-from jobrun.domain.job import Limits, OutputMode, ShellCommand
+from jobrun.domain.job import Limits, OutputMode, PythonCall, ShellCommand
 from jobrun.domain.run import ProcessIdentity
 from jobrun.proc import kin
 from jobrun.proc.files import has_begun, now, open_status, read_status, split_status
@@ -447,3 +447,38 @@ def test_whether_anything_ran(rig: Rig) -> None:
     wait_exit(child)
     assert has_begun(spec.files.status)
     assert not has_begun(rig.path("no such file"))
+
+
+def test_no_descriptor_stays_open(rig: Rig) -> None:
+    def count() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    rig.finish(rig.job("true"))
+    before = count()
+    for number in range(20):
+        child, spec = rig.start(rig.job(PythonCall("json:dumps", (1,)) if number % 5 == 0 else "true"))
+        wait_exit(child)
+        sweep(child.identity, spec.marker)
+        child.close()
+        with pytest.raises(SpawnRefused):
+            rig.start(rig.job(": " + "x" * (200 << 10)))
+    assert count() == before
+
+
+def test_a_missing_sh(rig: Rig) -> None:
+    spec = rig.spec(rig.job("true"))
+    with pytest.raises(SpawnRefused, match="cannot start /bin/no-sh: no such file or directory") as caught:
+        start(replace(spec, argv=("/bin/no-sh", *spec.argv[1:])))
+    assert caught.value.errno == errno.ENOENT
+
+
+def test_our_children_without_the_kernels_list(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel built without CONFIG_PROC_CHILDREN: every process is asked for its parent."""
+    child, _ = rig.start(rig.job("sleep 100"))
+    other = subprocess.Popen(["sleep", "100"])
+    listed = set(kin.children())
+    assert {child.identity.pid, other.pid} <= listed
+    monkeypatch.setattr(kin, "_has_children_list", lambda: False)
+    assert set(kin.children()) == listed
+    other.kill()
+    other.wait()
