@@ -25,7 +25,15 @@ from zoneinfo import ZoneInfo
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness.compare import compare, expected_slots, minutes_between, read_witness, table
+from harness.compare import (
+    Verdict,
+    Witnessed,
+    compare,
+    expected_slots,
+    minutes_between,
+    read_witness,
+    table,
+)
 from harness.crontab import Line, read_crontab
 
 HERE = Path(__file__).resolve().parent
@@ -145,59 +153,80 @@ def watch(scene: Scene, minutes: int) -> None:
     """Let the daemon work until `minutes` full minutes have begun, saying something at each."""
     begin = scene.now()
     for minute in minutes_between(begin, begin + timedelta(minutes=minutes + 1))[:minutes]:
-        goal = minute + timedelta(seconds=15)
+        goal = minute + timedelta(seconds=5)
         scene.until(lambda goal=goal: scene.now() >= goal, "the next minute", 120)
         print(f"{minute:%H:%M} UTC: {scene.witness.read_text().count('start ')} starts so far", flush=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Parse the arguments, run, compare, print; 1 on any discrepancy."""
-    options = parse(arguments)
-    lines, zone = read_crontab(options.crontab), ZoneInfo(options.zone)
+@dataclass(frozen=True)
+class Record:
+    """What came of a replay: the watched minutes, the history, and the witness."""
+
+    root: Path
+    window: list[datetime]
+    runs: list[dict[str, Any]]
+    witness: dict[int, Witnessed]
+
+
+def replay(lines: list[Line], zone: ZoneInfo, minutes: int, start: datetime | None = None) -> Record:
+    """Run the daemon on the crontab for so many full minutes, at this moment or at another one."""
     root = Path(tempfile.mkdtemp(prefix="jobrun-replay-"))
     scene = Scene(root)
-    if options.start:
-        start = datetime.fromisoformat(options.start)
-        start = start if start.tzinfo else start.replace(tzinfo=zone)
+    if start is not None:
         scene.shift = start - datetime.now(UTC)
     scene.witness.touch()
-    (root / "jobs.toml").write_text(job_file(lines, options.zone, scene.witness), "utf-8")
+    (root / "jobs.toml").write_text(job_file(lines, zone.key, scene.witness), "utf-8")
     try:
         scene.until(lambda: scene.now().second <= 40, "a moment well before a full minute", 30)
         scene.start()
         begin = scene.now()
-        print(
-            f"{len(lines)} jobs, {options.minutes} minutes from {begin.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
-        )
-        watch(scene, options.minutes)
+        print(f"{len(lines)} jobs, {minutes} minutes from {begin.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}")
+        watch(scene, minutes)
         # Away from a full minute, so that no slot falls between the window's end and the daemon's.
-        scene.until(lambda: 10 <= scene.now().second <= 50 and scene.idle(), "the last runs to end", 90)
+        scene.until(lambda: 8 <= scene.now().second <= 50 and scene.idle(), "the last runs to end", 90)
         window = minutes_between(begin, scene.now())
         scene.stop()
         runs = scene.ask("history", "--limit", "1000000")["runs"]
-        witness = read_witness(scene.witness.read_text("utf-8"), scene.shift)
+        return Record(root, window, runs, read_witness(scene.witness.read_text("utf-8"), scene.shift))
     except BaseException:
         print(f"kept: {root}", file=sys.stderr)
         raise
     finally:
         scene.stop()
-    expected = expected_slots(lines, window, zone)
-    verdict = compare(expected, runs, witness, window=window, at_boot=[x.name for x in lines if x.at_boot])
-    print(table(verdict, window, zone))
+
+
+def judge(record: Record, lines: list[Line], zone: ZoneInfo) -> Verdict:
+    """Compare a replay with what cron would have done, and print what there is to say."""
+    expected = expected_slots(lines, record.window, zone)
+    boot = [line.name for line in lines if line.at_boot]
+    verdict = compare(expected, record.runs, record.witness, window=record.window, at_boot=boot)
+    print(table(verdict, record.window, zone))
     for sentence in verdict.discrepancies:
         print(f"discrepancy: {sentence}")
     if verdict.lateness:
         middle, worst = verdict.lateness[len(verdict.lateness) // 2], verdict.lateness[-1]
         print(f"start after the due moment: median {middle * 1000:.1f} ms, worst {worst * 1000:.1f} ms")
-    failed = sum(run["outcome"] == "failed" for run in runs)
+    failed = sum(run["outcome"] == "failed" for run in record.runs)
     print(
-        f"{len(window)} minutes, {len(expected)} starts expected, {len(runs)} runs ({failed} failed, "
-        f"as their commands did), {len(verdict.discrepancies)} discrepancies"
+        f"{len(record.window)} minutes, {len(expected)} starts expected, {len(record.runs)} runs "
+        f"({failed} failed, as their commands did), {len(verdict.discrepancies)} discrepancies"
     )
+    return verdict
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the arguments, run, compare, print; 1 on any discrepancy."""
+    options = parse(arguments)
+    lines, zone, start = read_crontab(options.crontab), ZoneInfo(options.zone), None
+    if options.start:
+        start = datetime.fromisoformat(options.start)
+        start = start if start.tzinfo else start.replace(tzinfo=zone)
+    record = replay(lines, zone, options.minutes, start)
+    verdict = judge(record, lines, zone)
     if options.keep or verdict.discrepancies:
-        print(f"kept: {root}")
+        print(f"kept: {record.root}")
     else:
-        shutil.rmtree(root)
+        shutil.rmtree(record.root)
     return 1 if verdict.discrepancies else 0
 
 
