@@ -46,7 +46,7 @@ _jobrun() {
         wait) flags='--timeout --json --config --state-dir --utc --help' kind='ask runs' ;;
         cancel) flags='--json --config --state-dir --utc --help' kind='ask runs jobs' ;;
         retry) flags='--failed --since --json --config --state-dir --utc --help' kind='ask runs' ;;
-        daemon) flags='--log-format --log-level --on-stop --config --state-dir --utc --help' kind='none' ;;
+        daemon) flags='--log-format --log-level --on-stop --set-aside-corrupt --config --state-dir --utc --help' kind='none' ;;
         reload) flags='-n --dry-run --json --config --state-dir --utc --help' kind='none' ;;
         stop) flags='--mode --no-wait --config --state-dir --utc --help' kind='none' ;;
         completion) flags='--config --state-dir --utc --help' kind='words bash zsh fish' ;;

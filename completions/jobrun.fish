@@ -180,6 +180,7 @@ complete -c jobrun -n '__jobrun_command_is retry' -a '(__jobrun_ask runs)'
 complete -c jobrun -n '__jobrun_command_is daemon' -l log-format -x -a 'auto human json' -d 'Lines for people, or one JSON object a line'
 complete -c jobrun -n '__jobrun_command_is daemon' -l log-level -x -a 'debug info warning error' -d 'The least that is logged'
 complete -c jobrun -n '__jobrun_command_is daemon' -l on-stop -x -a 'drain leave kill' -d 'What becomes of running jobs at the end (else as the file says)'
+complete -c jobrun -n '__jobrun_command_is daemon' -l set-aside-corrupt -d 'Rename a damaged database and begin with an empty one'
 
 complete -c jobrun -n '__jobrun_command_is reload' -s n -l dry-run -d 'Only say what would change'
 complete -c jobrun -n '__jobrun_command_is reload' -l json -d 'Print JSON; its shape is in docs/json.md'

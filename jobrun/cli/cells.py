@@ -48,7 +48,9 @@ class Look:
         """A span: `2 h 5 min`; seconds with milliseconds in a pipe."""
         if span is None:
             return "-"
-        return span_words(span) if self.terminal else f"{span / SECOND:.3f}s"
+        # A clock set back, or a file's coarser time, can give an end before its start.
+        whole = max(span, 0)
+        return span_words(whole) if self.terminal else f"{whole / SECOND:.3f}s"
 
     def print(self, *blocks: Block) -> None:
         """Print the blocks in this look."""

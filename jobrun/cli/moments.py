@@ -36,6 +36,11 @@ def iso(instant: Instant | None, zone: tzinfo | None) -> str | None:
     return None if instant is None else localize(instant, zone).isoformat()
 
 
+def in_zone(text: str | None, zone: tzinfo | None) -> str | None:
+    """A moment that the daemon told as ISO 8601, in the zone of display; None stays None."""
+    return None if text is None else datetime.fromisoformat(text).astimezone(zone).isoformat()
+
+
 def iso_seconds(instant: Instant | None, zone: tzinfo | None) -> str:
     """ISO 8601 with offset to the second, for plain text; `-` for None."""
     return "-" if instant is None else localize(instant, zone).isoformat(timespec="seconds")

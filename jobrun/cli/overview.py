@@ -72,7 +72,7 @@ class Overview:
     def shape(self, zone: tzinfo | None) -> dict[str, Any]:
         """The JSON of `status`, or of `status JOB`."""
         shape: dict[str, Any] = {
-            "daemon": daemon_shape(self.daemon),
+            "daemon": daemon_shape(self.daemon, zone),
             "counts": count_states(self.live),
             "runs": [run_shape(row, zone) for row in self.live],
             "jobs": [job_state_shape(row, zone) for row in self.jobs],

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import tzinfo
 from typing import Any
 
-from jobrun.cli.moments import iso
+from jobrun.cli.moments import in_zone, iso
 from jobrun.domain.instants import Duration, seconds
 from jobrun.domain.ledger import OutputKept, Paused
 from jobrun.domain.run import Delayed, Done, Queued, Running, Starting, Stopping
@@ -21,6 +21,11 @@ Shape = dict[str, Any]
 def span(value: Duration | None) -> float | None:
     """A span in seconds; None stays None."""
     return None if value is None else seconds(value)
+
+
+def elapsed(value: Duration | None) -> float | None:
+    """How long something took, in seconds: never below zero, be the clock set back meanwhile."""
+    return span(None if value is None else max(value, 0))
 
 
 def run_shape(row: RunRow, zone: tzinfo | None) -> Shape:
@@ -50,7 +55,7 @@ def run_shape(row: RunRow, zone: tzinfo | None) -> Shape:
         "created_at": iso(run.created_at, zone),
         "started_at": iso(row.started_at, zone),
         "ended_at": iso(row.ended_at, zone),
-        "duration": span(row.duration),
+        "duration": elapsed(row.duration),
         "pid": process.pid if process else None,
         "attempt": run.attempt,
         "max_attempts": run.max_attempts,
@@ -87,7 +92,7 @@ def attempt_shape(row: AttemptRow, zone: tzinfo | None) -> Shape:
         "opened_at": iso(row.opened_at, zone),
         "started_at": iso(row.started_at, zone),
         "ended_at": iso(end.ended_at, zone) if end else None,
-        "duration": span(end.ended_at - row.started_at) if end and row.started_at is not None else None,
+        "duration": elapsed(end.ended_at - row.started_at) if end and row.started_at is not None else None,
         "pid": row.pid,
         "outcome": end.outcome.value if end else None,
         "cause": end.cause.value if end and end.cause else None,
@@ -141,14 +146,14 @@ def queue_shape(row: QueueRow, zone: tzinfo | None) -> Shape:
     }
 
 
-def daemon_shape(answer: Shape | None) -> Shape:
+def daemon_shape(answer: Shape | None, zone: tzinfo | None) -> Shape:
     """The daemon's word about itself; `running` false and nulls if there is none."""
     told = answer or {}
     return {
         "running": answer is not None,
         "pid": told.get("pid"),
         "version": told.get("version"),
-        "started_at": told.get("started_at"),
+        "started_at": in_zone(told.get("started_at"), zone),
         "stopping": bool(told.get("stopping", False)),
         "store": told.get("store"),
         "spawn": told.get("spawn"),

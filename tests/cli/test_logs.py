@@ -11,7 +11,7 @@ import pytest
 from filled import NOON, Filling
 from hypothesis import given
 from hypothesis import strategies as st
-from waits import until
+from live import until
 
 from jobrun.cli.attemptlog import GrowingFile, last_lines
 from jobrun.domain.events import Admitted, DelayOver, Exited, Spawned

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from filled import NOON, Filling
-from waits import until
+from live import until
 
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 

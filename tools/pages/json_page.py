@@ -57,9 +57,9 @@ _OTHERS = """\
 - `jobrun run` and `submit`: `{"run": 41, "job": "backup", "state": "queued", "outcome": null}`; with `--wait`
   as `wait`.
 - `jobrun cancel`: `{"cancelled": [41], "already_done": [40]}`.
-- `jobrun retry`: `{"retried": [{"run": 40, "new": 42}]}`.
-- `jobrun reload`: `{"applied": true, "added": [], "changed": [{"job": "backup", "fields": ["schedules"],
-  "next_before": null, "next_after": null}], "removed": [], "kept": 3}`.
+- `jobrun retry`: `{"retried": [{"run": 40, "new": 42, "job": "backup"}]}`.
+- `jobrun reload`: `{"applied": true, "added": [{"job": "new", "next": null}], "changed": [{"job": "backup",
+  "fields": ["schedules"], "next_before": null, "next_after": null}], "removed": ["old"], "kept": 3}`.
 - `jobrun show JOB --resolved`: `{"job": "backup", "settings": {"timeout": {"value": "\\"2h\\"", "origin":
   "built-in"}}}`; values are TOML text.
 - `jobrun schema`: a JSON schema, draft 2020-12.

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from jobrun.cli import options
-from jobrun.cli.moments import iso
+from jobrun.cli.moments import in_zone
 from jobrun.cli.output import remark, say, say_json
 from jobrun.cli.reach import Reach, reach_of
 
@@ -30,12 +30,12 @@ def command(
     if json:
         say_json(_shape(plan, reach))
         return
-    for name in plan["added"]:
-        say(f"added    {name}")
+    for change in plan["added"]:
+        say(f"added    {change['job']} (next {_moment(change.get('next'), reach) or 'never'})")
     for change in plan["changed"]:
         say(f"changed  {change['job']}: {', '.join(change['fields'])}{_next_words(change, reach)}")
-    for name in plan["removed"]:
-        say(f"removed  {name}")
+    for change in plan["removed"]:
+        say(f"removed  {change['job']}")
     if not (plan["added"] or plan["changed"] or plan["removed"]):
         say(f"No job changed ({plan['kept']} kept).")
     elif dry_run:
@@ -48,22 +48,27 @@ def _next_words(change: dict[str, Any], reach: Reach) -> str:
     before, after = change.get("next_before"), change.get("next_after")
     if before == after:
         return ""
-    return f" (next {iso(before, reach.zone) or 'never'} -> {iso(after, reach.zone) or 'never'})"
+    return f" (next {_moment(before, reach) or 'never'} -> {_moment(after, reach) or 'never'})"
+
+
+def _moment(text: str | None, reach: Reach) -> str | None:
+    """A moment as the daemon told it, in the zone of display."""
+    return in_zone(text, reach.zone)
 
 
 def _shape(plan: dict[str, Any], reach: Reach) -> dict[str, Any]:
     return {
         "applied": plan["applied"],
-        "added": plan["added"],
+        "added": [{"job": item["job"], "next": _moment(item.get("next"), reach)} for item in plan["added"]],
         "changed": [
             {
                 "job": change["job"],
                 "fields": change["fields"],
-                "next_before": iso(change.get("next_before"), reach.zone),
-                "next_after": iso(change.get("next_after"), reach.zone),
+                "next_before": _moment(change.get("next_before"), reach),
+                "next_after": _moment(change.get("next_after"), reach),
             }
             for change in plan["changed"]
         ],
-        "removed": plan["removed"],
+        "removed": [item["job"] for item in plan["removed"]],
         "kept": plan["kept"],
     }

@@ -37,7 +37,8 @@ def command(
     else:
         reply = reach.ask("retry", runs=runs, by=reach.user)
     if json:
-        say_json({"retried": reply["retried"]})
+        pairs = [{key: pair.get(key) for key in ("run", "new", "job")} for pair in reply["retried"]]
+        say_json({"retried": pairs})
         return
     for pair in reply["retried"]:
         say(f"Run {pair['run']} again as run {pair['new']}.")

@@ -1,5 +1,6 @@
 """`jobrun submit`: one command, once, with everything a job has."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -77,7 +78,14 @@ def command(
         limits=said(memory=memory),
     )
     table["cwd"] = str(Path(cwd).absolute()) if cwd is not None else str(Path.cwd())
-    request = said(name=name, at=moment, priority=priority)
+    request = said(name=name or _name_of(words), at=moment, priority=priority)
     reply = reach.ask("submit", table=table, by=reach.user, **request)
     label = str(reply.get("job") or name or "submit")
     return starting.report_start(reach, label, reply, moment, wait=wait, follow=follow, json=json)
+
+
+def _name_of(words: list[str]) -> str | None:
+    """The program's name, if it can be a name."""
+    first = words[0].split()
+    found = re.search(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", first[0]) if first else None
+    return found[0] if found else None
