@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobrun.conf.lines import Lines
-from jobrun.conf.problems import Fault, Key, Problem, dotted
+from jobrun.conf.problems import Fault, Key, Problem, dotted, plain
 
 # Ten thousand jobs are about 2 MB of text.
 LARGEST = 16 << 20
@@ -63,7 +63,7 @@ class Document:
         """The fault as a problem of this file. `path` is the table's, `fault.at` counts from there."""
         full = (*path, *fault.at)
         shown = full if self.file else full[len(self.prefix) :]
-        return Problem(self.file, self.line(full), dotted(shown), fault.message, fault.hint)
+        return Problem(self.file, self.line(full), dotted(shown), plain(fault.message), plain(fault.hint))
 
 
 def read_document(path: Path) -> Document | Problem:

@@ -73,8 +73,13 @@ def cut(text: str, limit: int = 60) -> str:
 
 def quoted(text: str) -> str:
     """Text in double quotes for a message: escaped, and cut if it is long."""
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut(text))
+    escaped = plain(cut(text)).replace("\n", "\\n")
     return f'"{escaped}"'
+
+
+def plain(text: str) -> str:
+    """Text in which only printable characters and line ends are left as they are."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

@@ -66,6 +66,7 @@ keys = st.one_of(
     ),
     st.sampled_from(["memory", "cpu_time", "concurrency", "defaults", "comand", "A", "B_2"]),
     st.text(max_size=6),
+    st.just("[key]"),  # pydantic's own mark for a faulty key
 )
 values: st.SearchStrategy[Any] = st.recursive(
     scalars,

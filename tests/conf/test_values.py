@@ -223,3 +223,29 @@ def test_being_oneself_needs_no_change_of_user(job: Read, monkeypatch: pytest.Mo
     assert job('command = "x"\nuser = "nobody"').user is None
     monkeypatch.setattr("jobrun.conf.read.os.getuid", lambda: 0)
     assert job('command = "x"\nuser = "nobody"').user == "nobody"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'timeout = "5\\u001b[31m"',
+        'log_max = "5\\nM"',
+        'timezone = "Europe/\\u0007"',
+        'cron = "0 3 * * \\u001b"',
+        'user = "a\\nb"',
+        '"k\\u001b[31m" = 1',
+        '"[key]" = 1',
+        'env = { "[key]" = "x" }',
+        'env = { A = "x", "B\\n" = "x" }',
+        'retry_on = ["exit:\\u0001", "\\u001b"]',
+        'extends = "t\\n"',
+    ],
+)
+def test_a_problem_cannot_drive_the_terminal(faults: Faults, text: str) -> None:
+    """What stands in the file is shown escaped, on its own line only."""
+    said = faults(f'command = "x"\n{text}')
+    assert len(said) >= 1
+    for problem in said:
+        first, *more = problem.split("\n")
+        assert first.isprintable()
+        assert all(line.isprintable() and line.startswith("    ") for line in more)

@@ -118,13 +118,18 @@ def choice(options: type[StrEnum]) -> Callable[[object], StrEnum]:
     return check
 
 
+def _is_short(text: str) -> bool:
+    """Whether a message may hold the text as it is."""
+    return len(text) <= _LONGEST_TEXT and text.isprintable()
+
+
 def span(least: Duration = 0) -> Callable[[object], Duration]:
     """A check for durations of at least `least` microseconds."""
 
     def check(value: object) -> Duration:
         if not isinstance(value, str | int | float):
             raise Fault(f'expected a duration such as "90s", not {kind_of(value)}')
-        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+        if isinstance(value, str) and not _is_short(value):
             raise Fault(f"{quoted(value)} is not a duration", 'Write "90s", "1h30m", "7d" or seconds.')
         try:
             duration = parse_duration(value)
@@ -143,7 +148,7 @@ def size(least: int) -> Callable[[object], int]:
     def check(value: object) -> int:
         if not isinstance(value, str | int):
             raise Fault(f'expected a size such as "512M", not {kind_of(value)}')
-        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+        if isinstance(value, str) and not _is_short(value):
             raise Fault(f"{quoted(value)} is not a size", 'Write "512M", "1G" or a number of bytes.')
         try:
             count = parse_size(value)

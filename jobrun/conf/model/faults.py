@@ -91,7 +91,9 @@ def _values(table: Table) -> dict[str, Any]:
 
 def _faults(model: type[Table], item: dict[str, Any]) -> list[Fault]:
     """One of pydantic's errors in our words; a check of ours may have told several faults in it."""
-    at: Key = tuple(part for part in item["loc"] if part != "[key]")
+    at: Key = item["loc"]
+    if at[-1:] == ("[key]",) and at[-3:-2] == ("env",):
+        at = at[:-1]  # pydantic's mark for "the key itself"; `env` is the one table with free keys
     inner = item.get("ctx", {}).get("error")
     if isinstance(inner, Fault):
         return [fault.inside(at) for fault in (inner, *inner.also)]

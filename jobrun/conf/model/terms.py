@@ -10,6 +10,7 @@ from jobrun.domain import calendar
 from jobrun.domain.retry import signal_number
 
 _LONGEST_CRON = 500
+_LONGEST_ZONE = 100
 _PLAIN_CONDITIONS = ("timed_out", "lost", "spawn", "failed")
 _EXIT = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 
@@ -43,6 +44,8 @@ def _cron_fault(text: str) -> Fault | None:
 def check_zone(value: object) -> str:
     """The name of a time zone this host knows."""
     name = check_filled(value)
+    if not name.isprintable() or len(name) > _LONGEST_ZONE:
+        raise Fault(f"{quoted(name)} is not a known time zone")
     try:
         _load_zone(name)
     except ValueError as error:
