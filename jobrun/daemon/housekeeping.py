@@ -15,7 +15,8 @@ from jobrun.store.prune import Pruned
 _FIRST_PRUNE = 20.0
 _PRUNE_EVERY = 600.0
 _PRUNE_MORE = 1.0
-_PRUNE_AT_ONCE = 1000
+# The writer is held for this long a piece: about a tenth of a second (bench/fill_store.py).
+_PRUNE_AT_ONCE = 200
 
 
 async def prune_for_ever(

@@ -20,10 +20,15 @@ from jobrun.daemon.service import Service
 from jobrun.daemon.writer import Writer
 from jobrun.domain.errors import Conflict, ExitCode, JobrunError
 from jobrun.domain.job import OnStop
+from jobrun.proc.cgroup import find_delegated
+from jobrun.proc.inheritance import clean_inheritance, raise_open_files
 
 
 def run(places: Places, *, log_format: str, log_level: str, on_stop: str | None) -> int:
     """Serve one state directory until told to stop; the exit code of the process."""
+    clean_inheritance()
+    raise_open_files()
+    cgroups = find_delegated()
     log = Log(log_format, log_level)
     _prepare(places)
     with _locked(places.lock):
@@ -37,6 +42,7 @@ def run(places: Places, *, log_format: str, log_level: str, on_stop: str | None)
                 writer,
                 log,
                 on_stop=OnStop(on_stop) if on_stop else None,
+                cgroups=cgroups,
                 environ=environ,
             )
             asyncio.run(service.serve())

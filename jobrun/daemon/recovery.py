@@ -56,7 +56,7 @@ def _recover_one(
 ) -> bool:
     files = supervisor.files_of(run, job)
     identity = _identity(run, host)
-    child = adopt(identity, files) if identity is not None else None
+    child = adopt(identity, files, supervisor.group_of(run, job)) if identity is not None else None
     fence = run.fence
 
     def tell(event: RunEvent) -> None:

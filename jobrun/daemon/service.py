@@ -37,10 +37,11 @@ from jobrun.daemon.writer import Writer
 from jobrun.domain.definition import decode
 from jobrun.domain.errors import JobFileInvalid, JobrunError
 from jobrun.domain.events import DelayOver
-from jobrun.domain.instants import Duration, Instant, seconds, to_iso
+from jobrun.domain.instants import DAY, Duration, Instant, seconds, to_iso
 from jobrun.domain.job import Job, OnStop
 from jobrun.domain.run import Delayed, Fence, Run
 from jobrun.domain.slots import ClockJump
+from jobrun.proc.cgroup import Delegated
 from jobrun.proc.identity import boot_id
 from jobrun.proc.tree import become_subreaper
 from jobrun.store.reader import History
@@ -50,6 +51,8 @@ from jobrun.store.snapshot import Snapshot
 _RANDOM = random.Random()
 
 
+# Versions of definitions that no kept run refers to are forgotten after this long.
+_OLD_DEFINITION = 90 * DAY
 # How long a stopping daemon waits for a store in trouble, in seconds.
 _LAST_WORDS = 5.0
 
@@ -70,6 +73,7 @@ class Service:
         log: Log,
         *,
         on_stop: OnStop | None,
+        cgroups: Delegated | None,
         environ: Mapping[str, str],
     ) -> None:
         self.job_file = job_file
@@ -80,6 +84,7 @@ class Service:
         self._writer = writer
         self._log = log
         self._on_stop = on_stop
+        self._cgroups = cgroups
         self._environ = environ
         self._notifier = Notifier()
         self._stop: Stop | None = None
@@ -92,7 +97,7 @@ class Service:
     async def serve(self) -> None:
         """Start everything, serve until told to stop, stop everything."""
         self._stop_asked = asyncio.Event()
-        snapshot = self._writer.load()
+        snapshot = self._writer.load(self.started_at - _OLD_DEFINITION)
         self._build(snapshot)
         self._listen_to_signals()
         engine = asyncio.create_task(self._engine.run(), name="engine")
@@ -123,6 +128,7 @@ class Service:
             places=self._places,
             store_id=snapshot.store_id,
             environ=self._environ,
+            cgroups=self._cgroups,
             timers=self._timers,
             now=wall_clock,
             draw=_RANDOM.random,
@@ -172,6 +178,7 @@ class Service:
             version=__version__,
             pid=self.pid,
             jobs=len(self.job_file.plan.jobs),
+            cgroups=str(self._cgroups.path) if self._cgroups else None,
             adopted=adopted or None,
             config=str(self._places.config),
             state=str(self._places.state_dir),

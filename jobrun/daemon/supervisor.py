@@ -6,7 +6,6 @@ back as effects. An attempt's working files stay until its end is durable.
 """
 
 import asyncio
-import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -37,6 +36,7 @@ from jobrun.domain.job import Job, OutputMode
 from jobrun.domain.ledger import OutputKept
 from jobrun.domain.retry import signal_number
 from jobrun.domain.run import Cause, Fence, Run
+from jobrun.proc.cgroup import AttemptCgroup, Delegated
 from jobrun.proc.files import AttemptFiles, attempt_files
 from jobrun.proc.identity import age
 from jobrun.proc.output import drop_files, keep_output, trim_running
@@ -44,19 +44,6 @@ from jobrun.proc.spawn import Child, SpawnRefused, start
 from jobrun.proc.spec import Marker, attempt_spec
 from jobrun.proc.tree import kill_tree, reap_strangers, signal_tree, sweep, tree_rss
 
-# A refusal with one of these says something about the host, not about the job: the attempt is given back.
-_HOST_TROUBLE = frozenset(
-    {
-        errno.EAGAIN,
-        errno.ENOMEM,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.EIO,
-    }
-)
 _KILL_AGAIN = 1.0
 _FIRST_HOLD = 0.5
 _LONGEST_HOLD = 30.0
@@ -88,6 +75,7 @@ class Supervisor:
         places: Places,
         store_id: str,
         environ: Mapping[str, str],
+        cgroups: Delegated | None,
         timers: DelayTimers,
         now: Callable[[], Instant],
         draw: Callable[[], float],
@@ -99,6 +87,7 @@ class Supervisor:
         self._places = places
         self._store_id = store_id
         self._environ = environ
+        self._cgroups = cgroups
         self._timers = timers
         self._now = now
         self._draw = draw
@@ -133,6 +122,10 @@ class Supervisor:
             opened_at=run.created_at,
             split=job.output is OutputMode.SPLIT,
         )
+
+    def group_of(self, run: Run, job: Job) -> AttemptCgroup | None:
+        """The control group of the run's current attempt, where groups are delegated to us."""
+        return self._cgroups.attempt(run.fence, job.limits.memory) if self._cgroups else None
 
     def adopt(self, run: Run, job: Job, files: AttemptFiles, child: Child) -> None:
         """Watch an attempt that an earlier daemon started."""
@@ -172,6 +165,7 @@ class Supervisor:
                 logs_dir=self._places.logs,
                 opened_at=run.created_at,
                 base_environ=self._environ,
+                cgroups=self._cgroups,
             )
             child = start(spec)
         except SpawnRefused as refusal:
@@ -183,7 +177,7 @@ class Supervisor:
 
     def _refused(self, run: Run, job: Job, refusal: SpawnRefused) -> None:
         self.remember(run.fence, self.files_of(run, job))
-        if refusal.errno not in _HOST_TROUBLE:
+        if not refusal.is_host_trouble:
             self._tell(run.fence, SpawnFailed(self._now(), refusal.sentence, self._draw()))
             return
         detail = f"the host could not start it ({refusal.sentence}); the attempt is given back"
@@ -209,11 +203,12 @@ class Supervisor:
         fence = watch.run.fence
         self._unwatch(watch)
         watch.ended = True
+        was_oom = watch.child.was_oom()
         left_behind = 0 if watch.job.leave_children else sweep(watch.child.identity, self._marker(fence))
         left_behind = max(left_behind, watch.escaped)
         watch.outputs = tuple(keep_output(fence, watch.files, watch.job.log_max))
         watch.child.close()
-        event = Exited(self._now(), replace(exit, left_behind=left_behind), self._draw())
+        event = Exited(self._now(), replace(exit, left_behind=left_behind), self._draw(), was_oom)
         self._post(Happened(fence.run_id, event, fence, watch.outputs))
 
     def _act(self, watch: _Watch, effect: Effect) -> None:

@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from jobrun.domain.errors import StoreTrouble
+from jobrun.domain.instants import Instant
 from jobrun.domain.ledger import Fact
 from jobrun.store.snapshot import Snapshot
 from jobrun.store.writer import Ledger
@@ -24,8 +27,15 @@ class Writer:
             self._thread.shutdown()
             raise
 
-    def load(self) -> Snapshot:
-        """The present, as the store has it. Blocks; before the loop runs."""
+    def load(self, definitions_from: Instant) -> Snapshot:
+        """The present, as the store has it. Blocks; before the loop runs.
+
+        Definitions that no run needs and that were last seen before
+        `definitions_from` are dropped first: later, the engine holds their ids.
+        """
+        with suppress(StoreTrouble):
+            # A full disk must not keep the daemon from adopting what runs; the next start tries again.
+            self._thread.submit(self.ledger.drop_definitions, definitions_from).result()
         return self._thread.submit(self.ledger.load).result()
 
     async def commit(self, facts: Sequence[Fact]) -> None:
