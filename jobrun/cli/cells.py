@@ -38,6 +38,12 @@ class Look:
             return f"{there:%H:%M:%S}"
         return f"{there:%Y-%m-%d %H:%M}" if abs(instant - self.now) < 3650 * DAY else f"{there:%Y-%m-%d}"
 
+    def exact(self, instant: Instant | None) -> str:
+        """A moment to the second, with its date; ISO in a pipe."""
+        if instant is None or not self.terminal:
+            return self.moment(instant)
+        return f"{localize(instant, self.zone):%Y-%m-%d %H:%M:%S}"
+
     def near(self, instant: Instant | None) -> str:
         """A moment seen from now: `in 4 min`, `2 h ago`; ISO in a pipe."""
         if instant is None:

@@ -78,26 +78,26 @@ def _blocks(
         pairs.append(("why", reason))
     pairs += [("brought about by", _trigger(row)), ("queue", run.queue)]
     if run.slot is not None:
-        pairs.append(("slot", f"{look.moment(run.slot.scheduled_at)} of {run.slot.schedule}"))
+        pairs.append(("slot", f"{look.exact(run.slot.scheduled_at)} of {run.slot.schedule}"))
         if run.slot.last is not None:
-            pairs.append(("to slot", f"{look.moment(run.slot.last)}, {run.slot.count} slots in all"))
+            pairs.append(("to slot", f"{look.exact(run.slot.last)}, {run.slot.count} slots in all"))
         late = lateness(row, attempts)
         if late is not None:
             pairs.append(("late by", look.span(late)))
-    pairs.append(("created", look.moment(run.created_at)))
+    pairs.append(("created", look.exact(run.created_at)))
     if isinstance(run.status, Delayed):
         pairs.append(("starts", look.near(run.status.until)))
     if row.started_at is not None:
-        pairs.append(("started", look.moment(row.started_at)))
+        pairs.append(("started", look.exact(row.started_at)))
     if row.ended_at is not None:
-        pairs.append(("ended", look.moment(row.ended_at)))
+        pairs.append(("ended", look.exact(row.ended_at)))
     if row.duration is not None:
         pairs.append(("took", look.span(row.duration)))
     pairs.append(("attempts", f"{run.attempt} of {run.max_attempts}{_lost(run.lost)}"))
     if run.retry_of is not None:
         pairs.append(("retry of", f"run {run.retry_of}"))
     if definition is not None:
-        pairs.append(("definition", f"{definition.digest}, first seen {look.moment(definition.at)}"))
+        pairs.append(("definition", f"{definition.digest}, first seen {look.exact(definition.at)}"))
     blocks: list[Block] = [Facts(pairs)]
     if attempts:
         blocks.append(_attempts_table(attempts, look))
@@ -125,7 +125,7 @@ def _attempts_table(attempts: list[AttemptRow], look: Look) -> Table:
 
 def _attempt_row(attempt: AttemptRow, look: Look) -> Row:
     end = attempt.end
-    number, started = str(attempt.fence.attempt), look.moment(attempt.started_at)
+    number, started = str(attempt.fence.attempt), look.exact(attempt.started_at)
     if end is None:
         begun = attempt.started_at
         took = look.span(look.now - begun) if begun is not None else "-"

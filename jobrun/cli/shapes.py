@@ -7,13 +7,15 @@ are bytes; what is not known or does not apply is null.
 
 from collections.abc import Iterable
 from datetime import tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobrun.cli.moments import in_zone, iso
 from jobrun.domain.instants import Duration, seconds
-from jobrun.domain.ledger import OutputKept, Paused
 from jobrun.domain.run import Delayed, Done, Queued, Running, Starting, Stopping
 from jobrun.store.views import AttemptRow, JobRow, QueueRow, RunRow
+
+if TYPE_CHECKING:
+    from jobrun.domain.ledger import OutputKept, Paused
 
 Shape = dict[str, Any]
 
@@ -107,7 +109,7 @@ def attempt_shape(row: AttemptRow, zone: tzinfo | None) -> Shape:
     }
 
 
-def output_shape(output: OutputKept) -> Shape:
+def output_shape(output: "OutputKept") -> Shape:
     """Where the output of an attempt is: `path` is null if it is kept in the database."""
     return {
         "attempt": output.fence.attempt,
@@ -118,7 +120,7 @@ def output_shape(output: OutputKept) -> Shape:
     }
 
 
-def pause_shape(pause: Paused | None, zone: tzinfo | None) -> Shape | None:
+def pause_shape(pause: "Paused | None", zone: tzinfo | None) -> Shape | None:
     """A pause; null if there is none."""
     if pause is None:
         return None

@@ -65,7 +65,6 @@ STATUS = {
     "jobrun.store.reading",
     "jobrun.store.rows",
     "jobrun.store.selection",
-    "jobrun.store.snapshot",
     "jobrun.store.trouble",
     "jobrun.store.views",
     "jobrun.wire",

@@ -56,7 +56,8 @@ def command(context: typer.Context, json: options.Json = False) -> int:
     elif plan is not None:
         scheduled = sum(1 for job in plan.jobs.values() if job.schedules and job.enabled)
         read = files[0] if len(files) == 1 else f"{len(files)} files"
-        say(f"{read}: {len(plan.jobs)} jobs ({scheduled} scheduled), no problem.")
+        jobs = "1 job" if len(plan.jobs) == 1 else f"{len(plan.jobs)} jobs"
+        say(f"{read}: {jobs} ({scheduled} scheduled), no problem.")
         for file in files if len(files) > 1 else ():
             remark(f"Read {file}.")
     return ExitCode.INVALID_FILE if problems else ExitCode.OK

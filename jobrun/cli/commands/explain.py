@@ -8,7 +8,7 @@ from jobrun.cli import options
 from jobrun.cli.moments import parse_future
 from jobrun.cli.output import has_colour, on_terminal, remark, say_json
 from jobrun.cli.reach import now, reach_of
-from jobrun.cli.render import Cell, Table, show
+from jobrun.cli.render import Block, Cell, Table, show
 from jobrun.cli.zones import zone_name, zone_of
 
 EXAMPLES = (
@@ -61,11 +61,12 @@ def command(
             }
         )
         return
-    show([f"{told.words} ({name})"], terminal=on_terminal(), colour=has_colour())
+    blocks: list[Block] = [f"{told.words} ({name})"]
     if told.next:
-        table = Table(
-            ("next", "remark"), [(to_iso(at, zone), Cell(note or "", "warn")) for at, note in told.next]
-        )
-        show(["", table], terminal=on_terminal(), colour=has_colour())
+        rows: list[tuple[Cell | str, ...]] = [
+            (to_iso(at, zone), Cell(note or "", "warn")) for at, note in told.next
+        ]
+        blocks.append(Table(("next", "remark"), rows))
+    show(blocks, terminal=on_terminal(), colour=has_colour())
     for note in told.remarks:
         remark(f"Note: {note}")

@@ -1,0 +1,104 @@
+"""Plain text, as scripts read it: golden, line by line."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from jobrun.cli.render import Facts, Table
+from jobrun.cli.render.plain import lines
+
+
+def test_status(state: Path, jobrun: Callable[..., object]) -> None:
+    assert jobrun("status").out.splitlines() == [
+        "The daemon is not running. 1 running, 1 queued, 2 delayed as last recorded.",
+        "Queue net is paused by bob.",
+        "",
+        "RUN  JOB     STATE    SINCE                      ATTEMPT  WHY",
+        "  4  poll    running  2026-03-01T11:59:30+00:00      1/1  pid 4242",
+        "  6  mirror  queued   2026-03-01T11:59:10+00:00        -  waits for a place in queue net",
+        "  7  report  delayed  2026-03-01T11:59:52+00:00      1/3  "
+        "until 2026-03-01T12:00:05+00:00: its next attempt",
+        "  8  manual  delayed  2026-03-01T11:59:00+00:00        -  "
+        "until 2026-03-01T13:00:00+00:00: the time asked for",
+        "",
+        "JOB     LAST       WHEN                       NEXT                       NOTE",
+        "manual  failed     2026-03-01T11:58:00+00:00  -                          "
+        "/nowhere/bin: no such file or directory",
+        "backup  succeeded  2026-03-01T03:05:00+00:00  2026-03-02T02:00:00+00:00  -",
+        "mirror  queued     2026-03-01T11:59:10+00:00  2026-03-01T12:20:00+00:00  "
+        "paused by alice: disk is being replaced",
+        "old     -          -                          -                          disabled",
+        "poll    skipped    2026-03-01T12:00:00+00:00  2026-03-01T12:00:30+00:00  "
+        "run 4 of this job is unfinished (running)",
+        "report  delayed    2026-03-01T11:59:52+00:00  2026-03-01T13:00:00+00:00  -",
+    ]
+
+
+def test_history_with_filters(state: Path, jobrun: Callable[..., object]) -> None:
+    assert jobrun("history", "report", "-o", "failed").out.splitlines() == [
+        "RUN  OUTCOME  DUE                        STARTED                      TOOK  ATTEMPT  WHY",
+        "  2  failed   2026-03-01T11:00:00+00:00  2026-03-01T11:00:35+00:00  9.990s      3/3  exit code 3",
+    ]
+
+    def runs(*words: str) -> list[str]:
+        return [line.split()[0] for line in jobrun("history", *words).out.splitlines()[1:]]
+
+    assert runs("--cause", "overlap") == ["5"]
+    assert runs("--cause", "missed") == ["3"]
+    assert runs("--live") == ["8", "7", "6", "4"]
+    assert runs("--queue", "net") == ["6"]
+    assert runs("-o", "failed", "-o", "succeeded") == ["9", "2", "1"]
+    assert runs("--since", "90s") == ["8", "7", "6", "5", "4"]
+    assert runs("--until", "2h") == ["1"]
+    assert runs("-n", "2", "--before", "5") == ["4", "3"]
+
+
+def test_a_long_missed_stretch_is_one_line(state: Path, jobrun: Callable[..., object]) -> None:
+    said = jobrun("history", "--cause", "missed")
+    assert "121 slots: no daemon was there at its time" in said.out
+    assert "2026-03-01T10:00:00+00:00, 121 slots in all" in jobrun("show", "3").out
+
+
+def test_show_of_a_run_that_could_not_start(state: Path, jobrun: Callable[..., object]) -> None:
+    lines_said = jobrun("show", "9").out.splitlines()
+    assert "outcome           failed" in lines_said
+    assert "why               /nowhere/bin: no such file or directory" in lines_said
+    assert "brought about by  started by hand by alice" in lines_said
+
+
+def test_a_name_with_control_characters_stays_in_its_line() -> None:
+    """TRAPS, Output: terminal escapes neither drive the terminal nor break the lines of a table."""
+    table = Table(("job", "note"), [("a\x1b[2Jb\n", "x"), ("c", "")])
+    assert list(lines([table])) == ["JOB          NOTE", "a\\x1b[2Jb\\n  x", "c            -"]
+
+
+def test_wide_characters_count_as_two() -> None:
+    table = Table(("job", "note"), [("日本", "x"), ("e\u0301a", "y")])
+    assert list(lines([table])) == ["JOB   NOTE", "日本  x", "e\u0301a    y"]
+
+
+def test_facts() -> None:
+    assert list(lines([Facts([("job", "a"), ("longer", "b")])])) == ["job     a", "longer  b"]
+
+
+def test_check_in_words(jobrun: Callable[..., object], tmp_path: Path) -> None:
+    (tmp_path / "jobs.toml").write_text('[jobs.a]\ncommand = "true"\n')
+    (tmp_path / "jobs.d").mkdir()
+    (tmp_path / "jobs.d" / "b.toml").write_text('[jobs.b]\ncron = "@daily"\ncommand = "true"\n')
+    said = jobrun("check")
+    assert (said.code, said.out) == (0, "2 files: 2 jobs (1 scheduled), no problem.\n")
+    assert said.err == f"Read {tmp_path}/jobs.toml.\nRead {tmp_path}/jobs.d/b.toml.\n"
+    (tmp_path / "jobs.d" / "b.toml").write_text('[jobs.b]\ncron = "@Daily"\ncomand = "true"\n')
+    said = jobrun("check")
+    assert said.code == 4
+    assert "jobs.d/b.toml:" in said.out
+    assert "2 problems" in said.err
+
+
+def test_init_writes_a_file_that_is_valid_and_never_over_another(
+    jobrun: Callable[..., object], tmp_path: Path
+) -> None:
+    assert jobrun("init").code == 0
+    assert jobrun("check").code == 0
+    text = (tmp_path / "jobs.toml").read_text()
+    assert jobrun("init").code == 5
+    assert jobrun("init", "--stdout").out == text
