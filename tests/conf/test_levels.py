@@ -332,3 +332,14 @@ def test_a_wrong_adhoc_table_is_refused_in_one_sentence(
         job_file.adhoc(name, table)
     assert said in caught.value.sentence
     assert "\n" not in caught.value.sentence
+
+
+def test_queues_that_differ_in_their_number_are_different_queues(folder: Folder) -> None:
+    """A queue exists by being named; only a name one slip away from a declared one is refused."""
+    text = '[queues.worker1]\nconcurrency = 1\n[jobs.a]\ncommand = "x"\nqueue = "{queue}"\n'
+    assert folder.write(text.format(queue="worker2")).file().plan.jobs["a"].queue == "worker2"
+    assert folder.write(text.format(queue="mail")).file().plan.jobs["a"].queue == "mail"
+    assert folder.write(text.format(queue="wroker1")).problems() == [
+        'jobs.toml:5: jobs.a.queue: there is no queue "wroker1" in the file, but a very similar one\n'
+        '    Did you mean "worker1"? If not, declare [queues.wroker1].'
+    ]
