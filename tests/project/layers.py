@@ -156,15 +156,10 @@ def _form(module: Module) -> Iterator[str]:
         yield f"{module.path}:1: {lines} lines; a module has at most {LONGEST_MODULE}"
     if not (ast.get_docstring(module.tree) or "").strip():
         yield f"{module.path}:1: no docstring that says what lives here"
+    pieces = {piece for part in module.path.with_suffix("").parts for piece in part.lower().split("_")}
     for word in VAGUE:
-        if any(
-            word in part.lower().split("_") or part.lower() in (word, word + "s") for part in _names(module)
-        ):
+        if pieces & {word, f"{word}s"}:
             yield f'{module.path}:1: a name like "{word}" says nothing'
-
-
-def _names(module: Module) -> tuple[str, ...]:
-    return module.path.with_suffix("").parts
 
 
 def _judge(module: Module, imported: Import) -> str | None:

@@ -87,6 +87,7 @@ def one(root: Path, name: str, text: str) -> list[str]:
         ("domain/b.py", "import apscheduler", "apscheduler belongs to jobrun.daemon.alarm"),
         ("store/utils.py", "", 'a name like "util"'),
         ("proc/process_manager.py", "", 'a name like "manager"'),
+        ("proc/job_utils.py", "", 'a name like "util"'),
         ("proc/helpers/a.py", "", 'a name like "helper"'),
         ("cli/long.py", "x = 1\n" * 400, "lines; a module has at most"),
     ],
