@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from jobrun.cli.output import remark
 from jobrun.cli.reach import Reach
 from jobrun.domain.definition import decode, digest, encode
-from jobrun.domain.errors import NotFound
+from jobrun.domain.errors import DaemonUnreachable, NotFound
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Job, Schedule
 from jobrun.domain.ledger import Paused
@@ -68,11 +68,19 @@ class KnownJob:
 def known_jobs(reach: Reach) -> list[KnownJob]:
     """Every job, by name."""
     rows = {row.name: row for row in reach.history.jobs()} if reach.has_store else {}
-    if reach.ping() is None:
+    if not _has_daemon(reach):
         from_file = _from_file(reach, rows)
         if from_file is not None:
             return from_file
     return [_from_row(row) for row in rows.values()]
+
+
+def _has_daemon(reach: Reach) -> bool:
+    """Whether a daemon runs here; one that cannot be heard just now counts."""
+    try:
+        return reach.ping() is not None
+    except DaemonUnreachable:
+        return True
 
 
 def known_job(reach: Reach, name: str) -> KnownJob:

@@ -69,15 +69,18 @@ class Reach:
         return self.client().call(op, **args)
 
     def ping(self, timeout: float = 2.0) -> "dict[str, Any] | None":
-        """The daemon's word about itself, or None if none is running here."""
-        if not self.places.socket.exists():
-            return None
+        """The daemon's word about itself, or None if none is running here.
+
+        Raises DaemonUnreachable if there may be one that we cannot hear: too busy, or not ours to ask.
+        """
         try:
+            if not self.places.socket.exists():
+                return None
             return self.client(timeout).call("ping")
         except DaemonUnreachable as error:
-            if "did not answer" in error.sentence:
-                raise
-            return None
+            if isinstance(error.__cause__, FileNotFoundError | ConnectionError):
+                return None
+            raise
 
     @property
     def user(self) -> str:

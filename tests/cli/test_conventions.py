@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from jobrun.cli.reach import Reach
 from jobrun.cli.registry import COMMANDS
+from jobrun.wire.client import Client
 
 
 @pytest.mark.parametrize(
@@ -156,3 +159,20 @@ def test_a_locale_that_is_not_utf8(state: Path, process: Callable[..., object]) 
 def test_every_command_is_one_file() -> None:
     folder = Path(__file__).parents[2] / "jobrun" / "cli" / "commands"
     assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(COMMANDS)
+
+
+def test_a_daemon_that_does_not_answer_is_not_called_absent(
+    state: Path, jobrun: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hurried(self: Reach, timeout: float = 5.0) -> Client:
+        return Client(self.places.socket, 0.1)
+
+    monkeypatch.setattr(Reach, "client", hurried)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(state / "control.sock"))
+        silent.listen()
+        said = jobrun("status")
+        assert said.code == 0
+        assert said.out.startswith("The daemon did not answer within 0.1 s.")
+        assert jobrun("list").code == 0
+    assert jobrun("status").out.startswith("The daemon is not running.")
