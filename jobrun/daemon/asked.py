@@ -8,7 +8,7 @@ from jobrun.daemon.book import Book
 from jobrun.daemon.inbox import Asked, Happened, PauseAsked, RetryAsked, RunAsked, StopAsked
 from jobrun.domain.events import StopRequested
 from jobrun.domain.instants import to_iso
-from jobrun.domain.ledger import Paused, Resumed
+from jobrun.domain.ledger import HostEvent, Paused, Resumed
 from jobrun.domain.run import Cause, Delayed, Done, Run, Starting, Trigger
 
 
@@ -79,10 +79,11 @@ def _pause(book: Book, batch: Batch, request: PauseAsked) -> None:
     if request.on:
         pause = Paused(request.kind, request.name, batch.now, request.by, request.reason)
         book.set(book.pauses, key, pause)
-        batch.facts.append(pause)
+        batch.facts += [pause, HostEvent(batch.now, "paused", _words(request))]
     elif was_paused:
         book.set(book.pauses, key, None)
         batch.facts.append(Resumed(request.kind, request.name, batch.now))
+        batch.facts.append(HostEvent(batch.now, "resumed", _words(request)))
     running = sum(
         run.has_process
         for run in book.runs.values()
@@ -90,6 +91,11 @@ def _pause(book: Book, batch: Batch, request: PauseAsked) -> None:
     )
     batch.note(f"{request.kind}.{'paused' if request.on else 'resumed'}", name=request.name, by=request.by)
     batch.answer(request.reply, {"paused": request.on, "was_paused": was_paused, "running": running})
+
+
+def _words(request: PauseAsked) -> dict[str, str]:
+    """What stays known of a pause when it is over."""
+    return {"kind": request.kind, "name": request.name, "by": request.by, "reason": request.reason}
 
 
 def _retry(book: Book, batch: Batch, request: RetryAsked) -> None:

@@ -39,7 +39,7 @@ class Book:
         self.definitions: dict[tuple[str, str], int] = {}
         self.jobs_by_definition: dict[int, Job] = {}
         self.ended: dict[str, Instant] = {}
-        self.listed: frozenset[str] = frozenset()
+        self.listed: dict[str, int] = {}
         self.last_run_id = 0
         self.last_definition_id = 0
         self.clock_pass = 0

@@ -87,8 +87,11 @@ def _locked(path: Path) -> Iterator[None]:
                 f"Another daemon (pid {holder}) serves the state directory {path.parent}.",
                 "One state directory serves one daemon: stop it with `jobrun stop`, or use --state-dir.",
             ) from error
+        seen = os.fstat(descriptor)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        # The file's time says when a daemon was last alive; it stays until this one has read it.
+        os.utime(descriptor, ns=(seen.st_atime_ns, seen.st_mtime_ns))
         yield
     finally:
         os.close(descriptor)

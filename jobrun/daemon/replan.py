@@ -5,6 +5,7 @@ running jobs run on under the definition they started with, and runs of a
 removed job that have no process end as cancelled (cause removed).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from jobrun.daemon import moves
@@ -33,6 +34,7 @@ def take_over(
 ) -> None:
     """Make `plan` the plan. `boot_id` is given at start, if the host has booted since the last daemon."""
     change = plan_reload(book.plan, plan)
+    before = dict(book.listed)
     for name in () if first else change.removed:
         _remove(book, batch, name)
     book.set_value("plan", plan)
@@ -45,9 +47,12 @@ def take_over(
     _sync_schedules(book, batch, dues)
     if boot_id is not None:
         _note_boot(book, batch, dues, boot_id, draw)
+    versions = _new_versions(before, book.listed)
     if not first:
-        batch.facts.append(HostEvent(batch.now, "reloaded", _summary(change)))
+        batch.facts.append(HostEvent(batch.now, "reloaded", {**_summary(change), "versions": versions}))
         batch.note("daemon.reloaded", **_summary(change))
+    elif versions:
+        batch.facts.append(HostEvent(batch.now, "planned", {"versions": versions}))
     changed = {item.job for item in change.changed}
     batch.rearm.update(where for where in book.cursors if first or where[0] in changed)
 
@@ -95,6 +100,7 @@ def _new_cursor(now: int) -> Cursor:
 
 def _list_job(book: Book, batch: Batch, plan: Plan, job: Job) -> None:
     definition = moves.define(book, batch, job)
+    book.set(book.listed, job.name, definition)
     source = plan.sources.get(job.name)
     where = f"{source.file}:{source.line}" if source else ""
     batch.facts.append(JobListed(job.name, definition, where, job.enabled))
@@ -110,6 +116,7 @@ def _list_queues(book: Book, batch: Batch, plan: Plan, change: PlanChange, *, fi
 
 def _remove(book: Book, batch: Batch, name: str) -> None:
     batch.facts.append(JobUnlisted(name))
+    book.set(book.listed, name, None)
     for run in book.live_of(name):
         if not run.has_process:
             event = StopRequested(batch.now, Cause.REMOVED, detail="the job was removed from the job file")
@@ -122,7 +129,7 @@ def _unlist_strangers(book: Book, batch: Batch) -> None:
     for run in list(book.runs.values()):
         if run.job not in book.plan.jobs and not run.job.startswith("submit:"):
             gone.add(run.job)
-    for name in sorted(gone | (book.listed - book.plan.jobs.keys())):
+    for name in sorted(gone | (book.listed.keys() - book.plan.jobs.keys())):
         _remove(book, batch, name)
 
 
@@ -152,6 +159,18 @@ def _note_boot(book: Book, batch: Batch, dues: Dues, boot_id: str, draw: float) 
         for schedule in job.schedules:
             if job.enabled and isinstance(schedule.when, Reboot):
                 dues.decide_reboot(batch, job, schedule, draw)
+
+
+def _new_versions(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, list[int | None]]:
+    """By job: its definition in force before and after; None where it is not in the plan.
+
+    `domain/timeline` reads from this which definition was in force at a moment.
+    """
+    return {
+        name: [before.get(name), after.get(name)]
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    }
 
 
 def _summary(change: PlanChange) -> dict[str, Any]:

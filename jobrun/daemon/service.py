@@ -114,7 +114,7 @@ class Service:
     def _build(self, snapshot: Snapshot) -> None:
         self._history = History(self._places.database)
         book = _book_of(snapshot)
-        book.listed = frozenset(self._history.job_names())
+        book.listed = self._history.listed()
         dues = Dues(book, _host_id(snapshot.store_id))
         self._engine = engine = Engine(
             book, dues, commit=self._writer.commit, now=wall_clock, draw=_RANDOM.random, log=self._log

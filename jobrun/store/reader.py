@@ -130,6 +130,10 @@ class History:
         """The names of the plan's jobs, and nothing else: for completion and for "did you mean"."""
         return [name for (name,) in self._rows("SELECT name FROM jobs ORDER BY name")]
 
+    def listed(self) -> dict[str, int]:
+        """The definition of each job of the plan, by name."""
+        return dict(self._rows("SELECT name, definition_id FROM jobs"))
+
     def queues(self) -> list[QueueRow]:
         """Every queue of the plan and every other that live runs are in, by name."""
         return self._reading.ask(_queues)
