@@ -20,13 +20,13 @@ from jobrun.domain.ledger import (
     AttemptClosed,
     AttemptOpened,
     AttemptStarted,
-    DefinitionSeen,
     Fact,
     RunCreated,
     RunMoved,
     ScheduleSeen,
     SlotsDecided,
 )
+from jobrun.domain.records import DefinitionSeen
 from jobrun.domain.run import (
     AttemptEnd,
     Done,

@@ -17,14 +17,8 @@ from pathlib import Path
 
 from jobrun.domain.instants import DAY, MINUTE, SECOND
 from jobrun.domain.job import Retention
-from jobrun.domain.ledger import (
-    DefinitionSeen,
-    Fact,
-    HostEvent,
-    JobListed,
-    QueueListed,
-    ScheduleSeen,
-)
+from jobrun.domain.ledger import Fact, JobListed, QueueListed, ScheduleSeen
+from jobrun.domain.records import DefinitionSeen, HostEvent
 from jobrun.domain.run import AttemptEnd, Cause, Done, Outcome, Queued, Run, Slot, Trigger
 from jobrun.store.reader import History
 from jobrun.store.rows import END_COLUMNS, RUN_COLUMNS, RUN_WIDTH, end_values, run_values

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobrun.cli.reach import Reach
 from jobrun.domain.errors import JobrunError
-from jobrun.domain.ledger import OutputKept
+from jobrun.domain.records import OutputKept
 from jobrun.proc.files import attempt_files
 from jobrun.proc.output import read_log
 from jobrun.store.views import AttemptRow

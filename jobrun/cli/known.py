@@ -15,7 +15,7 @@ from jobrun.domain.definition import decode, digest, encode
 from jobrun.domain.errors import DaemonUnreachable, NotFound
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Job, Schedule
-from jobrun.domain.ledger import Paused
+from jobrun.domain.records import Paused
 from jobrun.store.views import JobRow, RunRow, ScheduleRow
 
 

@@ -10,7 +10,7 @@ from jobrun.cli.reach import Reach
 from jobrun.cli.render import Block, Cell, Facts, Table
 from jobrun.cli.shapes import attempt_shape, output_shape, run_shape, span
 from jobrun.cli.words import TONES, TRIGGERS, cause_words
-from jobrun.domain.ledger import DefinitionSeen, OutputKept
+from jobrun.domain.records import DefinitionSeen, OutputKept
 from jobrun.domain.run import Delayed
 from jobrun.domain.sizes import format_size
 from jobrun.store.views import AttemptRow, RunRow

@@ -15,7 +15,7 @@ from jobrun.domain.run import Delayed, Done, Queued, Running, Starting, Stopping
 from jobrun.store.views import AttemptRow, JobRow, QueueRow, RunRow
 
 if TYPE_CHECKING:
-    from jobrun.domain.ledger import OutputKept, Paused
+    from jobrun.domain.records import OutputKept, Paused
 
 Shape = dict[str, Any]
 

@@ -8,7 +8,8 @@ from jobrun.daemon.book import Book
 from jobrun.daemon.inbox import Asked, Happened, PauseAsked, RetryAsked, RunAsked, StopAsked
 from jobrun.domain.events import StopRequested
 from jobrun.domain.instants import to_iso
-from jobrun.domain.ledger import HostEvent, Paused, Resumed
+from jobrun.domain.ledger import Resumed
+from jobrun.domain.records import HostEvent, Paused
 from jobrun.domain.run import Cause, Delayed, Done, Run, Starting, Trigger
 
 

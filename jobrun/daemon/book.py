@@ -13,7 +13,7 @@ from typing import Any
 
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import After, Job, Plan, Schedule
-from jobrun.domain.ledger import Paused
+from jobrun.domain.records import Paused
 from jobrun.domain.run import Done, Queued, Run
 
 ScheduleId = tuple[str, str]
@@ -43,6 +43,7 @@ class Book:
         self.last_run_id = 0
         self.last_definition_id = 0
         self.clock_pass = 0
+        self.repeated_until: Instant = 0
         self._by_job: dict[str, set[int]] = {}
         self._busy: dict[str, set[int]] = {}
         self._waiting: dict[str, list[tuple[int, int]]] = {}

@@ -1,6 +1,7 @@
 """Noticing that time did something: a clock step, a suspend, a stalled daemon.
 
-Once a second three clocks are compared. CLOCK_REALTIME against CLOCK_BOOTTIME
+Three clocks are compared once a second, and whenever the engine asks for the
+time: so nothing is decided by a clock whose step is not known. CLOCK_REALTIME against CLOCK_BOOTTIME
 shows that the wall clock was set; CLOCK_BOOTTIME against CLOCK_MONOTONIC shows
 a suspend (monotonic time stands still in it); a late tick shows that the
 daemon itself was stopped or starved.
@@ -59,7 +60,6 @@ class ClockWatch:
 
     def start(self) -> None:
         """Begin to tick; inside a running loop."""
-        self._last = self._read()
         self._timer = asyncio.get_running_loop().call_later(TICK, self._ring)
 
     def stop(self) -> None:
@@ -72,6 +72,11 @@ class ClockWatch:
         self._timer = asyncio.get_running_loop().call_later(TICK, self._ring)
         self.compare()
         self._tick()
+
+    def now(self) -> Instant:
+        """The wall clock, after what happened to it since the last reading was told."""
+        self.compare()
+        return self._last.wall
 
     def compare(self) -> None:
         """Compare the clocks with the last reading and call back for what is found."""

@@ -11,15 +11,17 @@ from jobrun.daemon import moves
 from jobrun.daemon.batch import Batch
 from jobrun.daemon.book import Book, Cursor, ScheduleId
 from jobrun.domain.calendar import is_fixed_time
-from jobrun.domain.instants import SECOND, Instant, to_iso
+from jobrun.domain.instants import DAY, SECOND, Duration, Instant, to_iso
 from jobrun.domain.job import After, At, CatchUp, Cron, Job, Reboot, Schedule
 from jobrun.domain.ledger import ScheduleNext, SlotsDecided
 from jobrun.domain.run import DelayReason, Slot, Trigger
 from jobrun.domain.schedules import next_slot, slots_between, start_offset
 from jobrun.domain.slots import FRESH, ClockJump, Decision, Due, decide_slots
+from jobrun.domain.zones import offset_at
 
 # Enough single slots for the fresh minute of an every-second schedule and one more.
 _NEWEST_AT_LEAST = FRESH // SECOND + 2
+_EVER: Duration = 100_000 * DAY
 
 
 class Dues:
@@ -37,48 +39,84 @@ class Dues:
         if found is None or cursor is None:
             return
         job, schedule = found
-        due = self._due(job, schedule, cursor, batch.now)
+        if jump is not None and jump.before > cursor.decided_until:
+            # What was due before the clock was set was due by the old time.
+            self._decide_until(batch, job, schedule, jump.before, draw)
+        # A moment that somebody named (`at`) has passed, however it did.
+        seen = None if jump is None or isinstance(schedule.when, At) else _seen_in_zone(jump, schedule)
+        self._decide_until(batch, job, schedule, batch.now, draw, seen)
+
+    def _decide_until(
+        self,
+        batch: Batch,
+        job: Job,
+        schedule: Schedule,
+        until: Instant,
+        draw: float,
+        jump: ClockJump | None = None,
+    ) -> None:
+        """Decide the slots after the cursor and up to `until`, and move the cursor if there are any."""
+        where = (job.name, schedule.key)
+        cursor = self._book.cursors[where]
+        due = self._due(job, schedule, cursor, until, jump)
         if due is None:
             return
         for decision in decide_slots(
             _with_one_off_rule(job, schedule),
             schedule.key,
             due,
-            batch.now,
+            until,
             paused=self._paused_sentence(job.name),
             jump=jump,
-            clock_pass=self._book.clock_pass,
         ):
             self._carry_out(batch, job, schedule, decision, draw)
-        self._move_cursor(batch, where, cursor, batch.now)
+        self._move_cursor(batch, where, cursor, until)
 
     def decide_reboot(self, batch: Batch, job: Job, schedule: Schedule, draw: float) -> None:
         """The host has booted since a daemon last looked: the boot's one slot is due now."""
         where = (job.name, schedule.key)
-        slot = Slot(schedule.key, batch.now, self._book.clock_pass)
+        slot = Slot(schedule.key, batch.now)
         self._carry_out(batch, job, schedule, Decision(slot, start_at=batch.now), draw)
         self._move_cursor(batch, where, self._book.cursors[where], batch.now)
 
     def set_back(self, batch: Batch, jump: ClockJump) -> None:
         """The clock was set back: wildcard and interval schedules follow it, fixed times do not run twice.
 
-        A step of more than three hours is a correction, which all follow
-        (Debian cron's rule). Slots that come due a second time carry the next
-        `clock_pass`.
+        A step of more than three hours is a correction, which all follow; one
+        of less than a minute repeats no minute (Debian cron's rules). Slots
+        that come due a second time carry the next `clock_pass`.
         """
         book = self._book
         book.set_value("clock_pass", book.clock_pass + 1)
+        book.set_value("repeated_until", max(book.repeated_until, jump.before))
         for where, cursor in list(book.cursors.items()):
             found = book.schedule(*where)
-            if found is None or cursor.decided_until <= batch.now:
+            if found is None:
                 continue
-            when = found[1].when
-            fixed = isinstance(when, At | Reboot | After) or (
-                isinstance(when, Cron) and is_fixed_time(when.text)
-            )
-            if not fixed or (jump.is_correction and not isinstance(when, At | Reboot)):
+            job, schedule = found
+            if isinstance(schedule.when, After) and book.ended.get(job.name, 0) > batch.now:
+                book.set(book.ended, job.name, batch.now)
+            if cursor.decided_until > batch.now and self._follows_back(schedule, cursor, jump, batch.now):
                 self._move_cursor(batch, where, cursor, batch.now)
             batch.rearm.add(where)
+
+    def _follows_back(self, schedule: Schedule, cursor: Cursor, jump: ClockJump, now: Instant) -> bool:
+        """Whether the schedule's slots in the time that comes a second time are due a second time."""
+        when = schedule.when
+        if isinstance(when, At | Reboot):
+            return False
+        if isinstance(when, After):
+            return True
+        jump = _seen_in_zone(jump, schedule)
+        if isinstance(when, Cron) and is_fixed_time(when.text) and not jump.is_correction:
+            return False
+        if not jump.is_within_a_minute:
+            return True
+        # One slot a minute at most is not repeated; a schedule of seconds would stand still meanwhile.
+        again = slots_between(
+            schedule, now, cursor.decided_until, anchor=cursor.anchor, last_end=None, newest=1
+        )
+        return again is not None and again.count > 1
 
     def next_at(self, where: ScheduleId, after: Instant) -> Instant | None:
         """The next slot of a schedule after a moment: what the alarm asks, and what readers are told."""
@@ -102,7 +140,9 @@ class Dues:
             batch.facts.append(ScheduleNext(*where, next_at))
         return next_at
 
-    def _due(self, job: Job, schedule: Schedule, cursor: Cursor, now: Instant) -> Due | None:
+    def _due(
+        self, job: Job, schedule: Schedule, cursor: Cursor, until: Instant, jump: ClockJump | None
+    ) -> Due | None:
         base: Instant | None = None
         if isinstance(schedule.when, After):
             base = self._book.base_for_after(job.name, schedule.key)
@@ -111,10 +151,10 @@ class Dues:
         stretch = slots_between(
             schedule,
             cursor.decided_until,
-            now,
+            until,
             anchor=cursor.anchor,
             last_end=base,
-            newest=max(_NEWEST_AT_LEAST, job.catch_up_max + 1),
+            newest=max(_NEWEST_AT_LEAST, job.catch_up_max + 1, _most_jumped(jump)),
         )
         if stretch is None:
             return None
@@ -124,13 +164,16 @@ class Dues:
         return Due(stretch.first, stretch.last, stretch.count, stretch.newest, fixed)
 
     def _carry_out(self, batch: Batch, job: Job, schedule: Schedule, decision: Decision, draw: float) -> None:
+        slot = decision.slot
+        if self._book.clock_pass and slot.scheduled_at <= self._book.repeated_until:
+            slot = replace(slot, clock_pass=self._book.clock_pass)
         if decision.cause is not None:
             moves.record_skipped(
                 self._book,
                 batch,
                 job,
                 trigger=decision.trigger,
-                slot=decision.slot,
+                slot=slot,
                 cause=decision.cause,
                 detail=decision.detail,
             )
@@ -143,7 +186,7 @@ class Dues:
             batch,
             job,
             trigger=decision.trigger,
-            slot=decision.slot,
+            slot=slot,
             start_at=start_at,
             delay=delay,
         )
@@ -164,5 +207,18 @@ def _with_one_off_rule(job: Job, schedule: Schedule) -> Job:
     """A missed one-off has no later slot to make up for it: it runs late, as under at(1), unless `deadline`
     forbids it."""
     if isinstance(schedule.when, At) and job.catch_up is CatchUp.NONE:
-        return replace(job, catch_up=CatchUp.LATEST)
+        return replace(job, catch_up=CatchUp.LATEST, catch_up_window=_EVER)
     return job
+
+
+def _seen_in_zone(jump: ClockJump, schedule: Schedule) -> ClockJump:
+    """The jump as a clock on the wall in the schedule's zone shows it; intervals have no zone."""
+    if not isinstance(schedule.when, Cron):
+        return jump
+    before, after = (offset_at(schedule.timezone, at // SECOND) for at in (jump.before, jump.after))
+    return replace(jump, zone_shift=(after - before) * SECOND)
+
+
+def _most_jumped(jump: ClockJump | None) -> int:
+    """How many of the slots that the clock jumped over may run: all must be known singly."""
+    return 0 if jump is None or jump.is_correction else jump.minutes

@@ -30,10 +30,11 @@ from jobrun.daemon.inbox import (
     StopAsked,
 )
 from jobrun.domain.errors import ExitCode, JobrunError, StoreTrouble
-from jobrun.domain.events import Effect, KillTree, SendSignal, Terminate
+from jobrun.domain.events import ClockMoved, Effect, KillTree, SendSignal, Terminate
 from jobrun.domain.instants import Instant, to_iso
-from jobrun.domain.ledger import Fact, HostEvent, MetaSet, RunMoved, StaleWrite
-from jobrun.domain.run import Run, Starting
+from jobrun.domain.ledger import Fact, MetaSet, RunMoved, StaleWrite
+from jobrun.domain.records import HostEvent
+from jobrun.domain.run import Delayed, Run, Starting
 
 _RETRY_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -97,6 +98,10 @@ class Engine:
         """Put a message into the inbox."""
         self.inbox.post(message)
 
+    def post_first(self, message: Message) -> None:
+        """Put a message before all that waits in the inbox."""
+        self.inbox.post_first(message)
+
     def finished(self, run_id: int) -> "asyncio.Future[Run]":
         """A future that gets the run once it has ended; for runs that are live now."""
         future: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
@@ -110,6 +115,8 @@ class Engine:
 
     async def _process(self, messages: list[Message]) -> None:
         batch = Batch(self._now())
+        # Reading the clock may have shown that it was set: a slot is never decided before that is known.
+        messages = [*self.inbox.take_first(), *messages]
         try:
             for message in messages:
                 self._handle(batch, message)
@@ -171,9 +178,13 @@ class Engine:
         if jump.after < jump.before:
             self._dues.set_back(batch, jump)
             batch.facts.append(MetaSet("clock_pass", str(self.book.clock_pass)))
+            batch.facts.append(MetaSet("repeated_until", str(self.book.repeated_until)))
         else:
             for where in list(self.book.cursors):
                 self._dues.decide(batch, where, self._draw(), jump)
+        for run in list(self.book.runs.values()):
+            if isinstance(run.status, Delayed):
+                moves.move(self.book, batch, run, ClockMoved(batch.now, jump.after - jump.before))
         batch.rearm.update(self.book.cursors)
 
     def _recheck(self, batch: Batch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from jobrun.domain.events import RunEvent
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Job, Plan
-from jobrun.domain.ledger import OutputKept
+from jobrun.domain.records import OutputKept
 from jobrun.domain.run import Fence, Run
 from jobrun.domain.slots import ClockJump
 
@@ -125,12 +125,24 @@ class Inbox:
 
     def __init__(self) -> None:
         self._messages: deque[Message] = deque()
+        self._first: deque[Message] = deque()
         self._arrived = asyncio.Event()
 
     def post(self, message: Message) -> None:
         """Put a message at the end."""
         self._messages.append(message)
         self._arrived.set()
+
+    def post_first(self, message: Message) -> None:
+        """Put in a message that every other one must be read in the light of: the clock was set."""
+        self._first.append(message)
+        self._arrived.set()
+
+    def take_first(self) -> list[Message]:
+        """Take what was posted first, without waiting."""
+        taken = list(self._first)
+        self._first.clear()
+        return taken
 
     def put_back(self, messages: list[Message]) -> None:
         """Put messages at the front again, in their order."""
@@ -142,10 +154,10 @@ class Inbox:
         """Wait for at least one message, then take up to a batch of them."""
         await self._arrived.wait()
         count = min(len(self._messages), BATCH)
-        taken = [self._messages.popleft() for _ in range(count)]
+        taken = [*self.take_first(), *(self._messages.popleft() for _ in range(count))]
         if not self._messages:
             self._arrived.clear()
         return taken
 
     def __len__(self) -> int:
-        return len(self._messages)
+        return len(self._messages) + len(self._first)

@@ -17,9 +17,10 @@ from jobrun.domain.events import (
 )
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Job
-from jobrun.domain.ledger import DefinitionSeen, RunCreated, RunMoved
+from jobrun.domain.ledger import RunCreated, RunMoved
 from jobrun.domain.lifecycle import step
 from jobrun.domain.overlap import ReplaceRuns, SkipSlot, decide_overlap, may_run_beside
+from jobrun.domain.records import DefinitionSeen
 from jobrun.domain.run import (
     Cause,
     Delayed,

@@ -16,7 +16,6 @@ from jobrun.domain.events import StopRequested
 from jobrun.domain.instants import SECOND, to_iso
 from jobrun.domain.job import Job, Plan, Reboot
 from jobrun.domain.ledger import (
-    HostEvent,
     JobListed,
     JobUnlisted,
     MetaSet,
@@ -25,6 +24,7 @@ from jobrun.domain.ledger import (
     ScheduleGone,
     ScheduleSeen,
 )
+from jobrun.domain.records import HostEvent
 from jobrun.domain.reload import PlanChange, plan_reload
 from jobrun.domain.run import Cause
 

@@ -25,6 +25,7 @@ from jobrun.daemon.clockwatch import STEP, ClockWatch
 from jobrun.daemon.control import Control
 from jobrun.daemon.due import Dues
 from jobrun.daemon.engine import Engine
+from jobrun.daemon.faults import asked_for
 from jobrun.daemon.housekeeping import FileWatch, prune_for_ever
 from jobrun.daemon.inbox import ClockSet, Happened, Noted, Nudge, PlanRead, Recheck, SlotsDue
 from jobrun.daemon.log import Log
@@ -93,6 +94,7 @@ class Service:
         self._spawn_trouble = ""
         self._hold_over: asyncio.TimerHandle | None = None
         self._file_watch = FileWatch(places)
+        self._fault = asked_for(environ)
 
     async def serve(self) -> None:
         """Start everything, serve until told to stop, stop everything."""
@@ -116,13 +118,26 @@ class Service:
         book = _book_of(snapshot)
         book.listed = self._history.listed()
         dues = Dues(book, _host_id(snapshot.store_id))
-        self._engine = engine = Engine(
-            book, dues, commit=self._writer.commit, now=wall_clock, draw=_RANDOM.random, log=self._log
+        self._clock = ClockWatch(
+            stepped=self._clock_stepped,
+            suspended=self._clock_suspended,
+            stalled=self._clock_stalled,
+            tick=self._tick,
         )
+        commit, fault = self._writer.commit, self._fault
+        self._engine = engine = Engine(
+            book,
+            dues,
+            commit=fault.around_commit(commit) if fault else commit,
+            now=self._clock.now,
+            draw=_RANDOM.random,
+            log=self._log,
+        )
+        self._post_seen = fault.around_post(engine.post) if fault else engine.post
         self._dues = dues
         self._timers = DelayTimers(self._delay_over, wall_clock)
         self._supervisor = Supervisor(
-            post=engine.post,
+            post=self._post_seen,
             look_up=self._look_up,
             hold=self._hold,
             places=self._places,
@@ -135,17 +150,15 @@ class Service:
             log=self._log,
         )
         self._alarm = Alarm(lambda where: engine.post(SlotsDue(*where)), dues.next_at)
-        engine.hands, engine.alarms = self._supervisor, self._alarm
-        self._clock = ClockWatch(
-            stepped=self._clock_stepped,
-            suspended=self._clock_suspended,
-            stalled=self._clock_stalled,
-            tick=self._tick,
+        engine.hands = fault.around_hands(self._supervisor) if fault else self._supervisor
+        engine.alarms = self._alarm
+        answer = Answers(engine, dues, self._history, self, wall_clock).answer
+        self._control = Control(
+            self._places.socket, fault.around_answer(answer) if fault else answer, self._log
         )
-        answers = Answers(engine, dues, self._history, self, wall_clock)
-        self._control = Control(self._places.socket, answers.answer, self._log)
 
     async def _begin(self, snapshot: Snapshot) -> None:
+        self._passes("recovery.before")
         become_subreaper()
         self._alarm.start()
         engine, now = self._engine, wall_clock()
@@ -158,7 +171,7 @@ class Service:
         adopted = recover(
             [(run, engine.book.job_of(run)) for run in live],
             self._supervisor,
-            engine.post,
+            self._post_seen,
             Host(this_boot, snapshot.store_id, now, _RANDOM.random),
         )
         for run in live:
@@ -166,8 +179,10 @@ class Service:
                 self._timers.wake_at(run.id, run.status.until)
         self._check_cursors(now)
         engine.post(Recheck())
+        self._passes("recovery.after")
         await planned
         await self._control.start()
+        self._passes("ready")
         self._clock.start()
         self._spawn(
             prune_for_ever(self._writer, engine.book, self._places, wall_clock, self._log), "housekeeping"
@@ -198,6 +213,7 @@ class Service:
         self._alarm.stop()
         self._notifier.stopping(f"stopping ({stop.mode})")
         self._log("daemon.stopping", mode=stop.mode, running=len(self._supervisor))
+        self._passes("shutdown.begun")
         shutdown = Shutdown(
             self._engine,
             timeout=self.job_file.plan.settings.shutdown_timeout,
@@ -205,12 +221,14 @@ class Service:
             log=self._log,
         )
         await shutdown.carry_through(stop)
+        self._passes("shutdown.idle")
         await self._say_goodbye(stop)
         self._clock.stop()
         self._timers.stop()
         if self._hold_over is not None:
             self._hold_over.cancel()
         await self._control.stop()
+        self._passes("shutdown.closed")
         self._supervisor.let_go()
         self._log("daemon.stopped", left_running=self._count_running() or None)
 
@@ -222,6 +240,10 @@ class Service:
             await asyncio.wait_for(written, _LAST_WORDS)
         except TimeoutError:
             self._log("store.trouble", error="the store is still in trouble; the next daemon will recover")
+
+    def _passes(self, point: str) -> None:
+        if self._fault is not None:
+            self._fault.passes(point)
 
     def stop(self, mode: OnStop | None) -> None:
         """Begin to stop; each further call is more urgent. `mode` None is the configured way."""
@@ -281,7 +303,7 @@ class Service:
             self._reload_soon()
 
     def _clock_stepped(self, before: Instant, after: Instant) -> None:
-        self._engine.post(ClockSet(ClockJump(before, after)))
+        self._engine.post_first(ClockSet(ClockJump(before, after)))
         self._look_again()
 
     def _clock_suspended(self, since: Instant, asleep: Duration) -> None:
@@ -292,7 +314,7 @@ class Service:
 
     def _noted_gap(self, kind: str, since: Instant, span: Duration) -> None:
         detail: dict[str, Any] = {"since": to_iso(since), "seconds": round(seconds(span), 3)}
-        self._engine.post(Noted(kind, detail))
+        self._engine.post_first(Noted(kind, detail))
         self._log(f"clock.{kind}", **detail)
         self._engine.post(Recheck())
         self._look_again()
@@ -364,6 +386,7 @@ def _book_of(snapshot: Snapshot) -> Book:
     book.last_run_id = snapshot.last_run_id
     book.last_definition_id = snapshot.last_definition_id
     book.clock_pass = int(snapshot.meta.get("clock_pass", "0"))
+    book.repeated_until = int(snapshot.meta.get("repeated_until", "0"))
     book.keep()
     return book
 

@@ -33,7 +33,7 @@ from jobrun.domain.events import (
 )
 from jobrun.domain.instants import SECOND, Duration, Instant
 from jobrun.domain.job import Job, OutputMode
-from jobrun.domain.ledger import OutputKept
+from jobrun.domain.records import OutputKept
 from jobrun.domain.retry import signal_number
 from jobrun.domain.run import Cause, Fence, Run
 from jobrun.proc.cgroup import AttemptCgroup, Delegated

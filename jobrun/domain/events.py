@@ -7,7 +7,7 @@ out after the batch that decided them is durable.
 
 from dataclasses import dataclass
 
-from jobrun.domain.instants import Instant
+from jobrun.domain.instants import Duration, Instant
 from jobrun.domain.run import Cause, Exit, Fence, ProcessIdentity
 
 
@@ -16,6 +16,14 @@ class DelayOver:
     """A delayed run's moment has come."""
 
     at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMoved:
+    """The wall clock was set by `by` (negative: back); a wait that is a span moves with it."""
+
+    at: Instant
+    by: Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,7 @@ class Vanished:
 
 RunEvent = (
     DelayOver
+    | ClockMoved
     | Admitted
     | Spawned
     | SpawnFailed

@@ -5,10 +5,10 @@ statement. `RunMoved` carries the run before and after: the write is refused
 (`StaleWrite`) if the row is not where `before` says it is.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from jobrun.domain.instants import Instant
+from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused
 from jobrun.domain.run import AttemptEnd, Fence, ProcessIdentity, Run
 
 
@@ -57,23 +57,6 @@ class AttemptClosed:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputKept:
-    """What an attempt printed on one stream (`out`: stdout, or both when merged; `err`).
-
-    Small outputs are kept in the row (`body`); for larger ones `body` is None
-    and `path`, relative to the state directory, names the file. `size` counts
-    the bytes printed, `dropped` those cut from the middle by `log_max`.
-    """
-
-    fence: Fence
-    stream: str
-    size: int
-    dropped: int = 0
-    body: bytes | None = None
-    path: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class SlotsDecided:
     """Every slot of this schedule up to and including `until` has its row."""
 
@@ -114,17 +97,6 @@ class ScheduleGone:
 
 
 @dataclass(frozen=True, slots=True)
-class DefinitionSeen:
-    """A version of a job's definition. `body` is JSON from `definition.encode`."""
-
-    id: int
-    job: str
-    digest: str
-    body: str
-    at: Instant
-
-
-@dataclass(frozen=True, slots=True)
 class JobListed:
     """A job is in the plan, under this version of its definition."""
 
@@ -157,32 +129,12 @@ class QueueUnlisted:
 
 
 @dataclass(frozen=True, slots=True)
-class Paused:
-    """A job (`kind` "job") or a queue ("queue") is paused: state, not definition."""
-
-    kind: str
-    name: str
-    at: Instant
-    by: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Resumed:
     """The pause is over."""
 
     kind: str
     name: str
     at: Instant
-
-
-@dataclass(frozen=True, slots=True)
-class HostEvent:
-    """Something that happened to the host or the daemon: started, stopped, reloaded, clock_stepped …"""
-
-    at: Instant
-    kind: str
-    detail: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

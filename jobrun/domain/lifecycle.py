@@ -16,6 +16,7 @@ from typing import Any
 from jobrun.domain.events import (
     Admitted,
     ArmLimits,
+    ClockMoved,
     DelayOver,
     Effect,
     Exited,
@@ -82,7 +83,20 @@ def step(run: Run, event: RunEvent, job: Job) -> Step:
 
 
 def _release(run: Run, event: DelayOver, _job: Job) -> Step:
+    """Its moment has come; or not yet, if the clock was set after the timer had been."""
+    status = _as_delayed(run)
+    if event.at < status.until:
+        return Step(run, (), (WakeAt(run.id, status.until),))
     return Step(replace(run, status=Queued(event.at)))
+
+
+def _wait_as_long(run: Run, event: ClockMoved, _job: Job) -> Step:
+    """A retry and a spread start wait for a span; only a start that somebody asked for has a time of day."""
+    status = _as_delayed(run)
+    if status.reason is DelayReason.REQUESTED:
+        return Step(run)
+    after = replace(run, status=replace(status, until=status.until + event.by))
+    return Step(after, (), (WakeAt(run.id, status.until + event.by),))
 
 
 def _admit(run: Run, event: Admitted, _job: Job) -> Step:
@@ -210,6 +224,11 @@ def _done(end: AttemptEnd) -> Done:
     return Done(end.outcome, end.cause, end.ended_at, end.detail, end.exit_code, end.signal)
 
 
+def _as_delayed(run: Run) -> Delayed:
+    assert isinstance(run.status, Delayed)
+    return run.status
+
+
 def _as_running(run: Run) -> Running:
     assert isinstance(run.status, Running)
     return run.status
@@ -224,6 +243,7 @@ Handler = Callable[[Run, Any, Job], Step]
 
 TABLE: dict[tuple[type[Status], type[RunEvent]], Handler] = {
     (Delayed, DelayOver): _release,
+    (Delayed, ClockMoved): _wait_as_long,
     (Delayed, StopRequested): _drop_waiting,
     (Queued, DelayOver): _ignore,
     (Queued, Admitted): _admit,

@@ -23,10 +23,20 @@ LATE_WAKE_UP: Duration = 5 * MINUTE
 
 @dataclass(frozen=True, slots=True)
 class ClockJump:
-    """The wall clock was set, forward or back, from `before` to `after` (not a suspend)."""
+    """The wall clock was set, forward or back, from `before` to `after` (not a suspend).
+
+    Debian's cron goes by the local time: `zone_shift` is how much the offset of
+    the schedule's zone is larger after the jump than before.
+    """
 
     before: Instant
     after: Instant
+    zone_shift: Duration = 0
+
+    @property
+    def step(self) -> Duration:
+        """By how much a clock on the wall in the schedule's zone was moved."""
+        return self.after - self.before + self.zone_shift
 
     @property
     def is_correction(self) -> bool:
@@ -34,13 +44,22 @@ class ClockJump:
 
         Three hours exactly is one forward, and is none back.
         """
-        step = self.after - self.before
-        return step >= CORRECTION or step < -CORRECTION
+        return self.step >= CORRECTION or self.step < -CORRECTION
 
     @property
     def is_late_wake_up(self) -> bool:
         """Whether it is so small a step forward that what lies in it still runs."""
-        return 0 < self.after - self.before < LATE_WAKE_UP
+        return 0 < self.step < LATE_WAKE_UP
+
+    @property
+    def is_within_a_minute(self) -> bool:
+        """Whether it is a step back that a clock with minutes only would not show twice."""
+        return -MINUTE < self.step < 0
+
+    @property
+    def minutes(self) -> int:
+        """How many full minutes it leaves out, one at the edge included."""
+        return (self.after - self.before) // MINUTE + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +98,26 @@ def decide_slots(
     *,
     paused: str | None = None,
     jump: ClockJump | None = None,
-    clock_pass: int = 0,
 ) -> list[Decision]:
     """One decision for every slot in `due`, in time order; a skipped stretch is one decision.
 
     `paused` is the sentence about the job's pause, None if it is not paused.
+    With a `jump`, the slots are those after `jump.before`.
     """
 
     def skip(moments: tuple[Instant, Instant, int], cause: Cause, detail: str) -> Decision:
         first, last, count = moments
-        stretch = Slot(schedule, first, clock_pass, last if count > 1 else None, count)
+        stretch = Slot(schedule, first, 0, last if count > 1 else None, count)
         return Decision(stretch, cause=cause, detail=detail)
+
+    def is_jumped_over(moment: Instant) -> bool:
+        return jump is not None and jump.before < moment <= jump.after
 
     if paused is not None:
         return [skip((due.first, due.last, due.count), Cause.PAUSED, paused)]
 
-    fresh = [moment for moment in due.newest if moment >= now - FRESH]
-    missed = [moment for moment in due.newest if moment < now - FRESH]
+    fresh = [moment for moment in due.newest if moment >= now - FRESH and not is_jumped_over(moment)]
+    missed = [moment for moment in due.newest if moment < now - FRESH or is_jumped_over(moment)]
     run_missed, why = _missed_to_run(job, due, missed, has_fresh=bool(fresh), now=now, jump=jump)
     decisions: list[Decision] = []
 
@@ -108,13 +130,13 @@ def decide_slots(
             decisions.append(skip((moment, moment, 1), Cause.DEADLINE, late))
             continue
         start = now + job.catch_up_spread * number // max(len(run_missed), 1)
-        decisions.append(Decision(Slot(schedule, moment, clock_pass), start, Trigger.CATCH_UP))
+        decisions.append(Decision(Slot(schedule, moment), start, Trigger.CATCH_UP))
     for moment in fresh:
         late = _deadline_detail(job, moment, now)
         if late is not None:
             decisions.append(skip((moment, moment, 1), Cause.DEADLINE, late))
         else:
-            decisions.append(Decision(Slot(schedule, moment, clock_pass), max(moment, 0)))
+            decisions.append(Decision(Slot(schedule, moment), max(moment, 0)))
     return sorted(decisions, key=lambda decision: decision.slot.scheduled_at)
 
 
@@ -124,12 +146,10 @@ def _missed_to_run(
     """The missed slots that run after all, and the sentence about the others."""
     if jump is not None:
         jumped = f"the clock was set forward from {to_iso(jump.before)} to {to_iso(jump.after)}"
-        inside = [moment for moment in missed if moment > jump.before]
+        if not (jump.is_late_wake_up or (due.is_fixed_time and not jump.is_correction)):
+            return [], jumped
         # Cron's grain is a minute: a schedule with more slots than that would make a storm of it.
-        is_coarse = len(inside) <= (jump.after - jump.before) // MINUTE + 1
-        if jump.is_late_wake_up and is_coarse:
-            return inside, jumped
-        return (inside if due.is_fixed_time and not jump.is_correction else []), jumped
+        return missed[-jump.minutes :], jumped
     span = format_duration(job.catch_up_window)
     inside = [moment for moment in missed if moment >= now - job.catch_up_window]
     match job.catch_up:

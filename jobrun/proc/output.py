@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jobrun.domain.ledger import OutputKept
+from jobrun.domain.records import OutputKept
 from jobrun.domain.run import Fence
 from jobrun.proc.files import AttemptFiles
 from jobrun.proc.punch import punch_hole

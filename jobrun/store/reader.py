@@ -5,6 +5,7 @@ the answer's size, not on the history's. Only the standard library is imported
 here, and of that neither asyncio nor anything slow.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from jobrun.domain.instants import Instant
-from jobrun.domain.ledger import DefinitionSeen, HostEvent, OutputKept, Paused
+from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused
 from jobrun.domain.run import STATE_NAMES, Fence
 from jobrun.store.moments import id_bounds
 from jobrun.store.reading import Reading
@@ -140,7 +141,7 @@ class History:
 
     def pauses(self) -> list[Paused]:
         """What is paused."""
-        return [Paused(*row) for row in self._rows(PAUSES)]
+        return self._reading.ask(_pauses)
 
     def schedules(self, job: str | None = None) -> list[ScheduleRow]:
         """The schedules of the plan, or of one job."""
@@ -163,11 +164,10 @@ class History:
         since: Instant | None = None,
         until: Instant | None = None,
         kinds: Iterable[str] = (),
+        oldest_first: bool = False,
         limit: int = 100,
     ) -> list[HostEvent]:
-        """Events of the host and the daemon in [since, until), newest first."""
-        import json
-
+        """Events of the host and the daemon in [since, until), newest first unless asked otherwise."""
         wanted = tuple(kinds)
         condition = f"AND kind IN ({', '.join('?' * len(wanted))}) " if wanted else ""
         rows = self._rows(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from jobrun.domain.instants import Instant
-from jobrun.domain.ledger import Paused
+from jobrun.domain.records import Paused
 from jobrun.domain.run import Run
 from jobrun.store.rows import PAUSES, RUN_COLUMNS, read_run
 

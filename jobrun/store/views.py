@@ -5,15 +5,14 @@ DefinitionSeen, HostEvent) it is used as it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from jobrun.domain.instants import Duration, Instant
-from jobrun.domain.ledger import Paused
+from jobrun.domain.records import Paused
 from jobrun.domain.run import AttemptEnd, Done, Fence, Outcome, Run
 
 
-@dataclass(frozen=True, slots=True)
-class RunFilter:
+class RunFilter(NamedTuple):
     """Which runs are asked for; None and an empty tuple mean any.
 
     `state` is one state's name, or `live` for all but done. A run belongs to
@@ -30,8 +29,7 @@ class RunFilter:
     until: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """A run, and when its current or last attempt started (None: no process existed)."""
 
     run: Run
@@ -50,8 +48,7 @@ class RunRow:
         return None if ended is None or self.started_at is None else ended - self.started_at
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRow:
+class AttemptRow(NamedTuple):
     """One attempt. `end` is None while it is open."""
 
     fence: Fence
@@ -61,8 +58,7 @@ class AttemptRow:
     end: AttemptEnd | None
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleRow:
+class ScheduleRow(NamedTuple):
     """A schedule of the plan: every slot up to `decided_until` has its row, `next_at` is the next one."""
 
     job: str
@@ -72,8 +68,7 @@ class ScheduleRow:
     next_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
-class JobRow:
+class JobRow(NamedTuple):
     """A job of the plan as the daemon last read it. `body` is its definition's JSON text.
 
     `last` is its newest run, finished or not.
@@ -95,8 +90,7 @@ class JobRow:
         return min((row.next_at for row in self.schedules if row.next_at is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class QueueRow:
+class QueueRow(NamedTuple):
     """A queue of the plan, or one that is only named by live runs. `live` counts them by state."""
 
     name: str
@@ -105,8 +99,7 @@ class QueueRow:
     live: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRow:
+class VersionRow(NamedTuple):
     """A version of a job's definition, and which runs were decided under it (None: none is kept)."""
 
     id: int

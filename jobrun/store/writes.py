@@ -15,14 +15,10 @@ from jobrun.domain.ledger import (
     AttemptClosed,
     AttemptOpened,
     AttemptStarted,
-    DefinitionSeen,
     Fact,
-    HostEvent,
     JobListed,
     JobUnlisted,
     MetaSet,
-    OutputKept,
-    Paused,
     QueueListed,
     QueueUnlisted,
     Resumed,
@@ -33,6 +29,7 @@ from jobrun.domain.ledger import (
     ScheduleSeen,
     SlotsDecided,
 )
+from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused
 from jobrun.domain.run import Delayed, Done, Queued, Running, Starting, Status, Stopping
 from jobrun.store.rows import (
     END_COLUMNS,

@@ -21,19 +21,9 @@ from jobrun.domain.job import (
     Schedule,
     ShellCommand,
 )
-from jobrun.domain.ledger import (
-    DefinitionSeen,
-    Fact,
-    HostEvent,
-    JobListed,
-    OutputKept,
-    Paused,
-    QueueListed,
-    RunCreated,
-    RunMoved,
-    ScheduleSeen,
-)
+from jobrun.domain.ledger import Fact, JobListed, QueueListed, RunCreated, RunMoved, ScheduleSeen
 from jobrun.domain.lifecycle import step
+from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused
 from jobrun.domain.run import (
     Cause,
     Delayed,

@@ -54,7 +54,7 @@ STATUS = {
     "jobrun.domain",
     "jobrun.domain.errors",
     "jobrun.domain.instants",
-    "jobrun.domain.ledger",
+    "jobrun.domain.records",
     "jobrun.domain.run",
     "jobrun.store",
     "jobrun.store.damage",

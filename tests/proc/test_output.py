@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobrun.domain.ledger import OutputKept
+from jobrun.domain.records import OutputKept
 from jobrun.domain.run import Fence
 from jobrun.proc import output as output_module
 from jobrun.proc.files import AttemptFiles, open_status, read_status

@@ -9,7 +9,6 @@ from jobrun.domain.ledger import (
     AttemptClosed,
     AttemptOpened,
     AttemptStarted,
-    DefinitionSeen,
     Fact,
     JobListed,
     QueueListed,
@@ -17,6 +16,7 @@ from jobrun.domain.ledger import (
     RunMoved,
     ScheduleSeen,
 )
+from jobrun.domain.records import DefinitionSeen
 from jobrun.domain.run import (
     AttemptEnd,
     Cause,

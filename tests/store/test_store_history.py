@@ -9,7 +9,8 @@ import pytest
 from store.lives import AT, EVERY, a_ledger, admitted, done, finished, queued
 
 from jobrun.domain.instants import DAY, HOUR, MINUTE, SECOND
-from jobrun.domain.ledger import DefinitionSeen, JobListed, Paused, RunCreated, RunMoved
+from jobrun.domain.ledger import JobListed, RunCreated, RunMoved
+from jobrun.domain.records import DefinitionSeen, Paused
 from jobrun.domain.run import Cause, Done, Outcome, Queued, Slot, Starting
 from jobrun.store import prune, reader, snapshot
 from jobrun.store.moments import PROBE, TURN, id_bounds

@@ -38,12 +38,8 @@ from jobrun.domain.ledger import (
     AttemptClosed,
     AttemptOpened,
     AttemptStarted,
-    DefinitionSeen,
-    HostEvent,
     JobListed,
     JobUnlisted,
-    OutputKept,
-    Paused,
     QueueListed,
     QueueUnlisted,
     Resumed,
@@ -56,6 +52,7 @@ from jobrun.domain.ledger import (
     StaleWrite,
 )
 from jobrun.domain.lifecycle import TABLE, step
+from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused
 from jobrun.domain.run import (
     Cause,
     Delayed,

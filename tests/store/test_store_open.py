@@ -11,7 +11,8 @@ from store.lives import AT, a_ledger, finished, queued
 from store.processes import another, as_nobody, can_mount, is_root, run_python, small_volume
 
 from jobrun.domain.errors import StoreCorrupt, StoreRefused
-from jobrun.domain.ledger import HostEvent, RunCreated
+from jobrun.domain.ledger import RunCreated
+from jobrun.domain.records import HostEvent
 from jobrun.store import damage
 from jobrun.store.damage import set_aside, suspicion_path
 from jobrun.store.open import APPLICATION_ID, VERSION, open_for_writing

@@ -9,7 +9,8 @@ from store.lives import AT, a_ledger, finished, queued
 
 from jobrun.domain.instants import DAY, SECOND
 from jobrun.domain.job import Retention
-from jobrun.domain.ledger import DefinitionSeen, HostEvent, JobListed, OutputKept, RunCreated
+from jobrun.domain.ledger import JobListed, RunCreated
+from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept
 from jobrun.domain.run import Cause, Fence, Outcome
 from jobrun.store import prune
 from jobrun.store.prune import EVENTS_KEPT

@@ -13,7 +13,8 @@ from store.lives import AT, a_ledger, finished, queued
 from store.processes import FILL, another, as_nobody, can_mount, is_root, run_python, small_volume
 
 from jobrun.domain.errors import StoreCorrupt, StoreMissing, StoreRefused
-from jobrun.domain.ledger import HostEvent, RunCreated
+from jobrun.domain.ledger import RunCreated
+from jobrun.domain.records import HostEvent
 from jobrun.store import reading
 from jobrun.store.place import fingerprint, shm_path, wal_path
 from jobrun.store.reader import History

@@ -14,7 +14,8 @@ from store.processes import ROOT, another, can_mount, small_volume
 from store.test_store_open import LOCK, damaged_page_of
 
 from jobrun.domain.errors import StoreCorrupt, StoreTrouble
-from jobrun.domain.ledger import HostEvent, RunCreated, StaleWrite
+from jobrun.domain.ledger import RunCreated, StaleWrite
+from jobrun.domain.records import HostEvent
 from jobrun.store.damage import suspicion_path
 from jobrun.store.place import identity, wal_path
 from jobrun.store.reader import History

@@ -31,9 +31,7 @@ from jobrun.wire.message import (
 )
 
 GOLDEN = [json.loads(line) for line in (Path(__file__).parent / "golden" / "v1.jsonl").open()]
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5
-)
+json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5)
 
 
 @pytest.mark.parametrize("message", [m for m in GOLDEN if "op" in m], ids=lambda m: m["op"])
