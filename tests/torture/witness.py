@@ -1,0 +1,85 @@
+"""The witness: a file to which the jobs themselves append a line when they begin and when they end.
+
+It owes nothing to the code under test. Each line is one `write` to a file
+opened with O_APPEND, so the kernel alone gives the order of the lines. A job
+that must never run twice at once also holds a lock of the kernel's (flock)
+for as long as any process of its tree lives, and says `clash` if it is taken.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPT = """\
+# job.sh LOCK NAP CODES [stubborn]: CODES are the exit codes of attempt 1, 2, ... ("s9": end by signal 9);
+# the last one is for all that follow.
+say() {
+\tprintf '%s %s %s %s %s %s %s\\n' "$JOBRUN_RUN_ID" "$JOBRUN_ATTEMPT" "$JOBRUN_JOB" \\
+\t\t"${JOBRUN_SCHEDULED_AT:--}" "$1" "$$" "$2" >> '@WITNESS@'
+}
+if [ "$4" = stubborn ]; then trap '' TERM; else trap 'say end 143; exit 143' TERM; fi
+if [ "$1" != - ]; then
+\texec 9>> '@LOCKS@'/"$1"
+\tflock -n 9 || say clash -
+fi
+say start -
+echo "begun $JOBRUN_RUN_ID.$JOBRUN_ATTEMPT"
+sleep "$2"
+codes=$3
+number=1
+while [ "$number" -lt "$JOBRUN_ATTEMPT" ] && [ "$codes" != "${codes#*,}" ]; do
+\tcodes=${codes#*,}
+\tnumber=$((number + 1))
+done
+code=${codes%%,*}
+echo "over $JOBRUN_RUN_ID.$JOBRUN_ATTEMPT with $code"
+trap '' TERM
+say end "$code"
+case $code in
+s*) kill -"${code#s}" "$$" ;;
+*) exit "$code" ;;
+esac
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. `what` is start, end or clash; `slot` is the text of the slot, None for a run without one.
+
+    `code` of an end: an exit code, or s9 for an end by signal 9.
+    """
+
+    number: int
+    run: int
+    attempt: int
+    job: str
+    slot: str | None
+    what: str
+    pid: int
+    code: str
+
+    @property
+    def fence(self) -> tuple[int, int]:
+        return self.run, self.attempt
+
+
+class Witness:
+    """The file, and the script that writes it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "witness"
+        self.locks = directory / "locks"
+        self.script = directory / "job.sh"
+        self.locks.mkdir()
+        self.path.touch()
+        text = SCRIPT.replace("@WITNESS@", str(self.path)).replace("@LOCKS@", str(self.locks))
+        self.script.write_text(text)
+
+    def read(self) -> list[Line]:
+        """All lines, in the kernel's order. A line that is not whole is an error of the harness."""
+        return [parse(number, text) for number, text in enumerate(self.path.read_text().splitlines(), 1)]
+
+
+def parse(number: int, text: str) -> Line:
+    run, attempt, job, slot, what, pid, code = text.split(" ")
+    assert what in ("start", "end", "clash"), text
+    return Line(number, int(run), int(attempt), job, None if slot == "-" else slot, what, int(pid), code)
