@@ -1,11 +1,12 @@
 """What people ask of the engine: runs, stops, pauses, retries. Answers go out after the commit."""
 
+from dataclasses import replace
 from typing import Any
 
 from jobrun.daemon import moves
 from jobrun.daemon.batch import Batch
 from jobrun.daemon.book import Book
-from jobrun.daemon.inbox import Asked, Happened, PauseAsked, RetryAsked, RunAsked, StopAsked
+from jobrun.daemon.inbox import Asked, PauseAsked, RetryAsked, RunAsked, StopAsked
 from jobrun.domain.events import StopRequested
 from jobrun.domain.instants import to_iso
 from jobrun.domain.ledger import Resumed
@@ -57,21 +58,29 @@ def _run(book: Book, batch: Batch, request: RunAsked) -> None:
 
 
 def _stop(book: Book, batch: Batch, request: StopAsked) -> None:
-    asked: list[int] = []
-    over: list[int] = []
+    """Stop what can be stopped now; the answer waits for the runs between intent and process.
+
+    Answered earlier, a wish that only memory holds would be lost with the daemon.
+    """
+    stopped: list[int] = [*request.stopped]
+    over: list[int] = [*request.over]
+    starting: list[int] = []
     for run_id in request.runs:
         run = book.runs.get(run_id)
         if run is None:
             over.append(run_id)
             continue
-        asked.append(run_id)
-        detail = f"cancelled by {request.by}" if request.by else "cancelled"
-        event = StopRequested(batch.now, Cause.USER, request.by, detail)
         if isinstance(run.status, Starting):
-            batch.deferred.append(Happened(run_id, event, run.fence))
-        else:
-            moves.move(book, batch, run, event)
-    batch.answer(request.reply, {"cancelled": asked, "already_done": over})
+            starting.append(run_id)
+            continue
+        stopped.append(run_id)
+        detail = f"cancelled by {request.by}" if request.by else "cancelled"
+        moves.move(book, batch, run, StopRequested(batch.now, Cause.USER, request.by, detail))
+    if starting:
+        rest = replace(request, runs=tuple(starting), stopped=tuple(stopped), over=tuple(over))
+        batch.defer(starting[0], rest)
+    else:
+        batch.answer(request.reply, {"cancelled": stopped, "already_done": over})
 
 
 def _pause(book: Book, batch: Batch, request: PauseAsked) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobrun.daemon.book import ScheduleId
-from jobrun.daemon.inbox import Happened
+from jobrun.daemon.inbox import Happened, StopAsked
 from jobrun.domain.errors import JobrunError
 from jobrun.domain.events import Effect
 from jobrun.domain.instants import Instant
@@ -31,13 +31,17 @@ class Batch:
     rearm: set[ScheduleId] = field(default_factory=set)
     disarm: set[ScheduleId] = field(default_factory=set)
     finished: list[Run] = field(default_factory=list)
-    deferred: list[Happened] = field(default_factory=list)
+    deferred: list[tuple[int, Happened | StopAsked]] = field(default_factory=list)
     log: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def answer(self, reply: Reply | None, result: dict[str, Any] | JobrunError) -> None:
         """Answer a request after the commit."""
         if reply is not None:
             self.replies.append((reply, result))
+
+    def defer(self, run_id: int, message: Happened | StopAsked) -> None:
+        """Handle a message again once that run has left the state `starting`."""
+        self.deferred.append((run_id, message))
 
     def note(self, event: str, **fields: Any) -> None:
         """Write a log line after the commit."""

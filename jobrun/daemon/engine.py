@@ -89,7 +89,7 @@ class Engine:
         self._draw = draw
         self._log = log
         self._pauses = pauses
-        self._deferred: dict[int, list[Happened]] = {}
+        self._deferred: dict[int, list[Happened | StopAsked]] = {}
         self._failures = 0
         self._trouble_since: Instant = 0
         self._waiters: dict[int, list[asyncio.Future[Run]]] = {}
@@ -218,8 +218,8 @@ class Engine:
 
     def _hand_out_deferred(self, batch: Batch) -> None:
         """Wishes that met a run between intent and process come back once it has left that state."""
-        for message in batch.deferred:
-            self._deferred.setdefault(message.run_id, []).append(message)
+        for run_id, message in batch.deferred:
+            self._deferred.setdefault(run_id, []).append(message)
         for fact in batch.facts:
             if isinstance(fact, RunMoved) and isinstance(fact.before.status, Starting):
                 for message in self._deferred.pop(fact.after.id, ()):

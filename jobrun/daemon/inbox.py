@@ -88,11 +88,13 @@ class RunAsked:
 
 @dataclass(frozen=True, slots=True)
 class StopAsked:
-    """Somebody wants runs to end. `known` are the finished ones among those asked for."""
+    """Somebody wants runs to end. `stopped` and `over` are those of the request that were seen to before."""
 
     runs: tuple[int, ...]
     by: str
     reply: "asyncio.Future[dict[str, Any]]"
+    stopped: tuple[int, ...] = ()
+    over: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

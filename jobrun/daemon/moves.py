@@ -13,6 +13,7 @@ from jobrun.domain.events import (
     RunEvent,
     SoftLimit,
     StopRequested,
+    TooManyProcesses,
     WakeAt,
 )
 from jobrun.domain.instants import Instant
@@ -36,7 +37,7 @@ from jobrun.domain.run import (
 from jobrun.domain.slots import deadline_sentence
 
 # A wish that meets a run between intent and process waits for the process.
-_WAITS_FOR_PROCESS = (StopRequested, HardLimit, SoftLimit, MemoryExceeded)
+_WAITS_FOR_PROCESS = (StopRequested, HardLimit, SoftLimit, MemoryExceeded, TooManyProcesses)
 
 
 def apply(book: Book, batch: Batch, message: Happened) -> None:
@@ -46,7 +47,7 @@ def apply(book: Book, batch: Batch, message: Happened) -> None:
         batch.note("event.stale", run=message.run_id, kind=type(message.event).__name__)
         return
     if isinstance(run.status, Starting) and isinstance(message.event, _WAITS_FOR_PROCESS):
-        batch.deferred.append(message)
+        batch.defer(run.id, message)
         return
     move(book, batch, run, message.event)
     batch.facts.extend(message.outputs)
@@ -146,7 +147,7 @@ def supersede(book: Book, batch: Batch, run_id: int, newer: int) -> None:
         return
     event = StopRequested(batch.now, Cause.SUPERSEDED, detail=f"run {newer} takes its place")
     if isinstance(run.status, Starting):
-        batch.deferred.append(Happened(run.id, event, run.fence))
+        batch.defer(run.id, Happened(run.id, event, run.fence))
     else:
         move(book, batch, run, event)
 
