@@ -94,6 +94,7 @@ class Service:
         self._spawn_trouble = ""
         self._hold_over: asyncio.TimerHandle | None = None
         self._file_watch = FileWatch(places)
+        self._reading = asyncio.Lock()
         self._fault = asked_for(environ)
 
     async def serve(self) -> None:
@@ -264,8 +265,10 @@ class Service:
     async def read_job_file(self) -> JobFile:
         """Read and check the job file anew, off the loop's thread, so that scheduling goes on."""
         zone = host_timezone(self._environ)
-        self._file_watch.applied()
-        return await asyncio.to_thread(read_job_file, self._places.config, host_timezone=zone)
+        async with self._reading:
+            # One after the other: the plan read last must be the plan that is taken over last.
+            self._file_watch.applied()
+            return await asyncio.to_thread(read_job_file, self._places.config, host_timezone=zone)
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
