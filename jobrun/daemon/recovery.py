@@ -4,30 +4,38 @@ Alive (pid, kernel start time and boot id agree) is adopted. Ended: the status
 file is the truth. Never begun (the surrounding sh left no first mark): the
 attempt is given back. Begun, gone and silent: lost, to a host crash if the
 host has booted since, else to the daemon's. Liveness is never judged by age.
+
+What the dead daemon had decided and not yet done is done now: a KILL that was
+due, a run that had to make way, files that were no longer needed.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from jobrun.conf.paths import Places
 from jobrun.daemon.inbox import Happened
 from jobrun.daemon.supervisor import Supervisor
 from jobrun.domain.events import (
     ArmLimits,
     Exited,
+    KillTree,
     NeverBegan,
     RunEvent,
     Spawned,
+    StopRequested,
     Terminate,
     Vanished,
 )
 from jobrun.domain.instants import Instant
-from jobrun.domain.job import Job
-from jobrun.domain.run import Cause, ProcessIdentity, Run, Running, Starting, Stopping
-from jobrun.proc.files import has_begun, read_status
-from jobrun.proc.output import keep_output
+from jobrun.domain.job import Job, Overlap
+from jobrun.domain.run import Cause, Fence, ProcessIdentity, Run, Running, Starting, Stopping
+from jobrun.proc.files import attempt_files, has_begun, read_status
+from jobrun.proc.identity import age
+from jobrun.proc.output import drop_files, keep_output
 from jobrun.proc.spawn import adopt, find_started
 from jobrun.proc.spec import Marker
 from jobrun.proc.tree import sweep
+from jobrun.store.reader import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +49,60 @@ class Host:
 
 
 def recover(
-    runs: Iterable[tuple[Run, Job]], supervisor: Supervisor, post: Callable[[Happened], None], host: Host
+    runs: Sequence[tuple[Run, Job]], supervisor: Supervisor, post: Callable[[Happened], None], host: Host
 ) -> int:
     """Adopt, or post what became of, every attempt among `runs`. Returns how many were adopted."""
     adopted = 0
     for run, job in runs:
         if run.has_process:
             adopted += _recover_one(run, job, supervisor, post, host)
+    for message in _superseded(runs, host.now):
+        post(message)
     return adopted
+
+
+def _superseded(runs: Iterable[tuple[Run, Job]], now: Instant) -> Iterable[Happened]:
+    """The stops that are due because a newer run of the job takes the place of all older ones.
+
+    One that met its run between intent and process was only in memory.
+    """
+    newest: dict[str, int] = {}
+    for run, job in runs:
+        if job.overlap is Overlap.REPLACE:
+            newest[run.job] = max(run.id, newest.get(run.job, 0))
+    for run, _ in runs:
+        newer = newest.get(run.job, 0)
+        if run.has_process and run.id < newer:
+            event = StopRequested(now, Cause.SUPERSEDED, detail=f"run {newer} takes its place")
+            yield Happened(run.id, event, run.fence)
+
+
+def drop_leftovers(places: Places, history: History, live: Iterable[Run]) -> int:
+    """Drop the working files of attempts whose end is durable: the daemon died before it came to that.
+
+    Returns how many attempts that were.
+    """
+    current = {run.fence for run in live if run.has_process}
+    dropped = 0
+    for path in places.attempts.glob("*.status"):
+        run_id, _, number = path.stem.partition(".")
+        if not (run_id.isdecimal() and number.isdecimal()):
+            continue
+        fence = Fence(int(run_id), int(number))
+        row = None if fence in current else history.run(fence.run_id)
+        if row is None:
+            continue
+        kept = [output for output in history.outputs(fence.run_id) if output.fence == fence]
+        files = attempt_files(
+            fence,
+            attempts_dir=places.attempts,
+            logs_dir=places.logs,
+            opened_at=row.run.created_at,
+            split=True,
+        )
+        drop_files(files, kept)
+        dropped += 1
+    return dropped
 
 
 def _recover_one(
@@ -65,11 +119,12 @@ def _recover_one(
     if child is not None and identity is not None:
         supervisor.adopt(run, job, files, child)
         if isinstance(run.status, Starting):
-            tell(Spawned(host.now, identity))
+            tell(Spawned(host.now - age(identity), identity))
         else:
             supervisor.carry_out(ArmLimits(fence, run.status.started_at))  # type: ignore[union-attr]
             if isinstance(run.status, Stopping):
-                supervisor.carry_out(Terminate(fence))
+                was_killed = run.status.killed_at is not None
+                supervisor.carry_out(KillTree(fence) if was_killed else Terminate(fence))
         return True
 
     exit = read_status(files.status)

@@ -30,7 +30,7 @@ from jobrun.daemon.housekeeping import FileWatch, prune_for_ever
 from jobrun.daemon.inbox import ClockSet, Happened, Noted, Nudge, PlanRead, Recheck, SlotsDue
 from jobrun.daemon.log import Log
 from jobrun.daemon.notify import Notifier
-from jobrun.daemon.recovery import Host, recover
+from jobrun.daemon.recovery import Host, drop_leftovers, recover
 from jobrun.daemon.shutdown import Shutdown, Stop
 from jobrun.daemon.supervisor import Supervisor
 from jobrun.daemon.timers import DelayTimers
@@ -169,6 +169,7 @@ class Service:
         engine.post(Noted("daemon_started", self._start_facts(this_boot)))
         engine.post(PlanRead(self.job_file.plan, planned, this_boot if has_booted else None))
         live = list(engine.book.runs.values())
+        drop_leftovers(self._places, self._history, live)
         adopted = recover(
             [(run, engine.book.job_of(run)) for run in live],
             self._supervisor,

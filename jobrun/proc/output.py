@@ -143,7 +143,8 @@ def _span(fd: int, start: int, length: int) -> Iterator[bytes]:
 def drop_files(files: AttemptFiles, kept: Iterable[OutputKept] = ()) -> None:
     """Remove what the store now holds itself: status file, empty outputs, and those kept in a row."""
     stay = {entry.stream for entry in kept if entry.path is not None}
-    gone = [files.status, *(path for stream, path in files.streams if stream not in stay)]
+    # The status file goes last: as long as it is there, a later daemon knows that something is left to drop.
+    gone = [*(path for stream, path in files.streams if stream not in stay), files.status]
     for path in gone:
         with suppress(OSError):
             path.unlink()
