@@ -21,6 +21,7 @@ CAUSES: dict[str, str] = {
     Cause.SIGNAL: "a signal ended it",
     Cause.OOM: "out of memory",
     Cause.CPU_TIME: "out of CPU time",
+    Cause.PROCESSES: "too many processes",
     Cause.SPAWN: "it could not be started",
     Cause.TIMEOUT: "its timeout",
     Cause.SOFT_TIMEOUT: "its soft timeout",

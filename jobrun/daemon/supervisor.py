@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from jobrun.conf.paths import Places
 from jobrun.daemon.inbox import Happened, Nudge
+from jobrun.daemon.limitwatch import LimitWatch
 from jobrun.daemon.timers import DelayTimers
 from jobrun.domain.events import (
     ArmLimits,
@@ -20,7 +21,6 @@ from jobrun.domain.events import (
     GraceOver,
     HardLimit,
     KillTree,
-    MemoryExceeded,
     NeverBegan,
     RunEvent,
     SendSignal,
@@ -39,10 +39,10 @@ from jobrun.domain.run import Cause, Fence, Run
 from jobrun.proc.cgroup import AttemptCgroup, Delegated
 from jobrun.proc.files import AttemptFiles, attempt_files
 from jobrun.proc.identity import age
-from jobrun.proc.output import drop_files, keep_output, trim_running
+from jobrun.proc.output import drop_files, keep_output
 from jobrun.proc.spawn import Child, SpawnRefused, start
 from jobrun.proc.spec import Marker, attempt_spec
-from jobrun.proc.tree import kill_tree, reap_strangers, signal_tree, sweep, tree_rss
+from jobrun.proc.tree import kill_tree, reap_strangers, signal_tree, sweep
 
 _KILL_AGAIN = 1.0
 _FIRST_HOLD = 0.5
@@ -93,6 +93,7 @@ class Supervisor:
         self._draw = draw
         self._log = log
         self._watches: dict[Fence, _Watch] = {}
+        self._limits = LimitWatch(self._tell, now)
         self._orphaned: dict[Fence, tuple[AttemptFiles, tuple[OutputKept, ...]]] = {}
         self._hold_for = _FIRST_HOLD
 
@@ -125,7 +126,8 @@ class Supervisor:
 
     def group_of(self, run: Run, job: Job) -> AttemptCgroup | None:
         """The control group of the run's current attempt, where groups are delegated to us."""
-        return self._cgroups.attempt(run.fence, job.limits.memory) if self._cgroups else None
+        limits = job.limits
+        return self._cgroups.attempt(run.fence, limits.memory, limits.processes) if self._cgroups else None
 
     def adopt(self, run: Run, job: Job, files: AttemptFiles, child: Child) -> None:
         """Watch an attempt that an earlier daemon started."""
@@ -136,17 +138,13 @@ class Supervisor:
         self._orphaned[fence] = (files, outputs)
 
     def tick(self) -> None:
-        """Once a second: memory of the trees that have a limit, size of running logs, orphans to reap."""
-        for watch in list(self._watches.values()):
-            if watch.ended:
-                continue
-            for _, path in watch.files.streams:
-                trim_running(path, watch.job.log_max)
-            self._watch_memory(watch)
+        """Once a second: limits of the trees, size of running logs, orphans to reap."""
+        self._limits.tick()
         reap_strangers({watch.child.identity.pid for watch in self._watches.values() if not watch.ended})
 
     def let_go(self) -> None:
         """Stop watching without touching the processes: the next daemon adopts them."""
+        self._limits.stop()
         for watch in self._watches.values():
             self._unwatch(watch)
         self._watches.clear()
@@ -186,10 +184,13 @@ class Supervisor:
         self._hold_for = min(self._hold_for * 2, _LONGEST_HOLD)
 
     def _watch(self, watch: _Watch) -> None:
-        self._watches[watch.run.fence] = watch
-        asyncio.get_running_loop().add_reader(watch.child.fileno(), self._leader_ended, watch)
+        fence, child = watch.run.fence, watch.child
+        self._watches[fence] = watch
+        self._limits.begin(fence, watch.job, watch.files, child.identity, self._marker(fence))
+        asyncio.get_running_loop().add_reader(child.fileno(), self._leader_ended, watch)
 
     def _unwatch(self, watch: _Watch) -> None:
+        self._limits.end(watch.run.fence)
         for timer in watch.timers:
             timer.cancel()
         watch.timers.clear()
@@ -247,14 +248,6 @@ class Supervisor:
 
         timer = asyncio.get_running_loop().call_later(max(0, wait) / SECOND, ring)
         watch.timers.append(timer)
-
-    def _watch_memory(self, watch: _Watch) -> None:
-        limit = watch.job.limits.memory
-        if limit is None:
-            return
-        rss = tree_rss(watch.child.identity, self._marker(watch.run.fence))
-        if rss > limit:
-            self._tell(watch.run.fence, MemoryExceeded(self._now(), rss))
 
     def _forget(self, fence: Fence) -> None:
         watch = self._watches.pop(fence, None)

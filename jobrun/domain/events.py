@@ -83,6 +83,14 @@ class MemoryExceeded:
 
 
 @dataclass(frozen=True, slots=True)
+class TooManyProcesses:
+    """The tree has more processes and threads than its limit."""
+
+    at: Instant
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """Somebody wants the run to end: a user, a newer slot (superseded), our own shutdown."""
 
@@ -128,6 +136,7 @@ RunEvent = (
     | SoftLimit
     | HardLimit
     | MemoryExceeded
+    | TooManyProcesses
     | StopRequested
     | GraceOver
     | Exited

@@ -172,11 +172,12 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits of one attempt: memory in bytes, CPU time in microseconds, open files as a number."""
+    """Limits of one attempt: memory in bytes, CPU time in microseconds, the others as numbers."""
 
     memory: int | None = None
     cpu_time: Duration | None = None
     open_files: int | None = None
+    processes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

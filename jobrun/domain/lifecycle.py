@@ -34,6 +34,7 @@ from jobrun.domain.events import (
     StartAttempt,
     StopRequested,
     Terminate,
+    TooManyProcesses,
     Vanished,
     WakeAt,
 )
@@ -143,6 +144,13 @@ def _memory_limit(run: Run, event: MemoryExceeded, _job: Job) -> Step:
     return _stop(run, event.at, Cause.OOM)
 
 
+def _process_limit(run: Run, event: TooManyProcesses, _job: Job) -> Step:
+    """No TERM and no grace: what multiplies would only use them to multiply further."""
+    status = _as_running(run)
+    stopping = Stopping(status.process, status.started_at, event.at, Cause.PROCESSES, killed_at=event.at)
+    return Step(replace(run, status=stopping), (), (KillTree(run.fence),))
+
+
 def _stop_running(run: Run, event: StopRequested, _job: Job) -> Step:
     return _stop(run, event.at, event.cause)
 
@@ -167,6 +175,11 @@ def _kill(run: Run, event: GraceOver, _job: Job) -> Step:
         return Step(run)
     after = replace(run, status=replace(status, killed_at=event.at))
     return Step(after, (), (KillTree(run.fence),))
+
+
+def _kill_at_once(run: Run, event: TooManyProcesses, job: Job) -> Step:
+    """It multiplies while it is being stopped: the grace is over, the reason to stop it stays."""
+    return _kill(run, GraceOver(event.at), job)
 
 
 def _ignore(run: Run, _event: RunEvent, _job: Job) -> Step:
@@ -256,12 +269,14 @@ TABLE: dict[tuple[type[Status], type[RunEvent]], Handler] = {
     (Running, SoftLimit): _soft_limit,
     (Running, HardLimit): _hard_limit,
     (Running, MemoryExceeded): _memory_limit,
+    (Running, TooManyProcesses): _process_limit,
     (Running, StopRequested): _stop_running,
     (Running, Exited): _exited,
     (Running, Vanished): _vanished,
     (Stopping, SoftLimit): _ignore,
     (Stopping, HardLimit): _ignore,
     (Stopping, MemoryExceeded): _ignore,
+    (Stopping, TooManyProcesses): _kill_at_once,
     (Stopping, StopRequested): _stop_harder,
     (Stopping, GraceOver): _kill,
     (Stopping, Exited): _exited,

@@ -29,6 +29,7 @@ class Cause(StrEnum):
     SIGNAL = "signal"
     OOM = "oom"
     CPU_TIME = "cpu_time"
+    PROCESSES = "processes"
     SPAWN = "spawn"
     TIMEOUT = "timeout"
     SOFT_TIMEOUT = "soft_timeout"

@@ -15,6 +15,7 @@ from jobrun.domain.run import AttemptEnd, Cause, Exit, Outcome, Run, Running, St
 _STOPPED: dict[Cause, Outcome] = {
     Cause.TIMEOUT: Outcome.TIMED_OUT,
     Cause.OOM: Outcome.FAILED,
+    Cause.PROCESSES: Outcome.FAILED,
     Cause.USER: Outcome.CANCELLED,
     Cause.SUPERSEDED: Outcome.CANCELLED,
     Cause.REMOVED: Outcome.CANCELLED,
@@ -71,6 +72,8 @@ def _stopped_words(status: Stopping, job: Job) -> str:
             return f"{ended} after its timeout of {format_duration(job.timeout or 0)}"
         case Cause.OOM:
             return f"{ended} for using more memory than its limit"
+        case Cause.PROCESSES:
+            return f"{ended} for having more than {job.limits.processes} processes"
         case Cause.SHUTDOWN:
             return "interrupted by the daemon's shutdown; the attempt is given back"
         case Cause.SUPERSEDED:

@@ -40,10 +40,16 @@ class Delegated:
     controllers: frozenset[str]
     gate: int
 
-    def attempt(self, fence: Fence, memory: int | None = None) -> "AttemptCgroup":
+    def attempt(
+        self, fence: Fence, memory: int | None = None, processes: int | None = None
+    ) -> "AttemptCgroup":
         """The group of an attempt; nothing is made yet. `memory` is the limit in bytes."""
-        limit = memory if "memory" in self.controllers else None
-        return AttemptCgroup(self.path / f"{_PREFIX}{fence}", limit, self.gate)
+        return AttemptCgroup(
+            self.path / f"{_PREFIX}{fence}",
+            memory if "memory" in self.controllers else None,
+            self.gate,
+            processes if "pids" in self.controllers else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class AttemptCgroup:
     path: Path
     memory: int | None
     gate: int
+    processes: int | None = None
 
     def make(self) -> None:
         """Create it with its limits. Raises OSError."""
@@ -62,6 +69,9 @@ class AttemptCgroup:
             with suppress(OSError):
                 (self.path / "memory.swap.max").write_text("0")
             (self.path / "memory.oom.group").write_text("1")
+        if self.processes is not None:
+            # The surrounding sh is ours, not the job's.
+            (self.path / "pids.max").write_text(str(self.processes + 1))
 
     def open_gate(self) -> None:
         """Point the gate at this group; whoever inherits it may enter, since we opened it. Raises OSError."""

@@ -86,7 +86,9 @@ def attempt_spec(
     env = job_environment(job, run, store_id=store_id, base=base_environ, account=who)
     cwd = _directory(job, env, base_environ, who)
     run_line, words, call = _command(job, env, cwd, who)
-    group = cgroups.attempt(run.fence, job.limits.memory) if cgroups is not None else None
+    group = None
+    if cgroups is not None:
+        group = cgroups.attempt(run.fence, job.limits.memory, job.limits.processes)
     limits = job.limits
     if group is not None and group.memory is not None:
         # The group counts what is in memory, which is what is meant; address space is only a stand-in.

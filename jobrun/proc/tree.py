@@ -20,7 +20,7 @@ from jobrun.proc.identity import ProcStat, boot_id, environments, is_alive, pids
 from jobrun.proc.kin import become_subreaper, reap_strangers
 from jobrun.proc.spec import Marker
 
-__all__ = ["become_subreaper", "kill_tree", "reap_strangers", "signal_tree", "sweep", "tree_rss"]
+__all__ = ["become_subreaper", "kill_tree", "reap_strangers", "signal_tree", "sweep", "tree_rss", "tree_size"]
 
 PATIENCE = 2.0
 _RUN_ID, _STORE_ID = RUN_ID.encode(), STORE_ID.encode()
@@ -108,6 +108,12 @@ def tree_rss(identity: ProcessIdentity, marker: Marker) -> int:
         with suppress(psutil.Error):
             total += psutil.Process(stat.pid).memory_info().rss
     return total
+
+
+def tree_size(identity: ProcessIdentity, marker: Marker) -> int:
+    """How many processes and threads the tree has, the surrounding sh not counted."""
+    found = _relatives(_all_processes(identity.start_ticks), identity, _orphans_of(identity, marker))
+    return sum(max(1, stat.threads) for stat in found if stat.pid != identity.pid)
 
 
 def tree(identity: ProcessIdentity | None, marker: Marker) -> list[ProcStat]:

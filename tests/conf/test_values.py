@@ -146,7 +146,7 @@ def test_the_rest_of_the_keys(job: Read) -> None:
         enabled = false
         leave_children = true
         catch_up = "all"
-        limits = { memory = "1.5G", cpu_time = 90, open_files = 64 }
+        limits = { memory = "1.5G", cpu_time = 90, open_files = 64, processes = 8 }
         keep_for = "1w"
         keep_succeeded = 0
         """)
@@ -155,6 +155,7 @@ def test_the_rest_of_the_keys(job: Read) -> None:
     assert (read.soft_timeout, read.timeout, read.deadline) == (MINUTE, 90 * SECOND, 15 * MINUTE)
     assert (read.tags, read.nice, read.enabled, read.leave_children) == (("one",), -5, False, True)
     assert (read.limits.memory, read.limits.cpu_time, read.limits.open_files) == (3 << 29, 90 * SECOND, 64)
+    assert read.limits.processes == 8
     assert (read.retention.keep_for, read.retention.keep_succeeded) == (parse_duration("7d"), 0)
     assert read.retention.keep_failed == 1000
 

@@ -48,6 +48,7 @@ EVENTS = [
     ev.SoftLimit(100),
     ev.HardLimit(100),
     ev.MemoryExceeded(100, 1),
+    ev.TooManyProcesses(100, 99),
     ev.StopRequested(100, Cause.USER),
     ev.GraceOver(100),
     ev.Exited(100, Exit(ended_at=99, exit_code=0), 0.5),

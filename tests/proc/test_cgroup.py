@@ -174,6 +174,19 @@ def test_memory_limit_in_place_of_address_space(rig: Rig, tmp_path: Path) -> Non
     assert "ulimit -v 65536" in " ".join(rig.spec(rig.job("true", limits=Limits(memory=64 << 20))).argv)
 
 
+def test_the_kernel_holds_the_number_of_processes(rig: Rig, tmp_path: Path) -> None:
+    """The surrounding sh does not count. Without the pids controller the limit is the daemon's to watch."""
+    rig.cgroups = Delegated(tmp_path, frozenset({"pids"}), 9)
+    spec = rig.spec(rig.job("true", limits=Limits(processes=20)))
+    assert spec.cgroup is not None
+    spec.cgroup.make()
+    assert (spec.cgroup.path / "pids.max").read_text() == "21"
+    rig.cgroups = Delegated(tmp_path, frozenset(), 9)
+    spec = rig.spec(rig.job("true", limits=Limits(processes=20)))
+    assert spec.cgroup is not None
+    assert spec.cgroup.processes is None
+
+
 def test_the_kernels_word_about_memory(tmp_path: Path) -> None:
     group = fake_group(tmp_path).attempt(Fence(1, 1), 1000)
     assert not group.was_oom

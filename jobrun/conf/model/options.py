@@ -40,6 +40,11 @@ class LimitsTable(Table):
     )
     cpu_time: v.Seconds | None = option("CPU time of each process, in whole seconds.", "10m", "duration")
     open_files: v.OpenFiles | None = option("Open files of each process.", 256)
+    processes: v.Processes | None = option(
+        "Processes of the whole process tree, threads included. In a delegated control group the kernel "
+        "refuses the next one; elsewhere an attempt that has more is killed; its cause is processes.",
+        64,
+    )
 
 
 class ScheduleOptions(Table):

@@ -132,6 +132,7 @@ Tries = Annotated[int, PlainValidator(whole(1, 10_000)), _between(1, 10_000)]
 Extra = Annotated[int, PlainValidator(whole(0, 9_999)), _between(0, 9_999)]
 Nice = Annotated[int, PlainValidator(whole(-20, 19)), _between(-20, 19)]
 OpenFiles = Annotated[int, PlainValidator(whole(16, 1 << 30)), _between(16, 1 << 30)]
+Processes = Annotated[int, PlainValidator(whole(1, 1 << 22)), _between(1, 1 << 22)]
 
 OverlapWord = Annotated[Overlap, PlainValidator(choice(Overlap)), _words(Overlap)]
 CatchUpWord = Annotated[CatchUp, PlainValidator(choice(CatchUp)), _words(CatchUp)]
