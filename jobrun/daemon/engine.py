@@ -157,6 +157,9 @@ class Engine:
                 self._recheck(batch)
 
     def _take_over(self, batch: Batch, message: PlanRead) -> None:
+        # What came due before the plan was read is decided by the plan that it came due under.
+        for where in list(self.book.cursors) if self.book.planned else ():
+            self._dues.decide(batch, where, self._draw())
         change = replan.describe_change(self.book, self._dues, message.plan, batch.now)
         replan.take_over(
             self.book,
