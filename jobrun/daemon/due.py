@@ -38,24 +38,24 @@ class Dues:
         cursor = self._book.cursors.get(where)
         if found is None or cursor is None:
             return
-        job, schedule = found
+        schedule = found[1]
         if jump is not None and jump.before > cursor.decided_until:
             # What was due before the clock was set was due by the old time.
-            self._decide_until(batch, job, schedule, jump.before, draw)
+            self._decide_until(batch, found, jump.before, draw)
         # A moment that somebody named (`at`) has passed, however it did.
         seen = None if jump is None or isinstance(schedule.when, At) else _seen_in_zone(jump, schedule)
-        self._decide_until(batch, job, schedule, batch.now, draw, seen)
+        self._decide_until(batch, found, batch.now, draw, seen)
 
     def _decide_until(
         self,
         batch: Batch,
-        job: Job,
-        schedule: Schedule,
+        found: tuple[Job, Schedule],
         until: Instant,
         draw: float,
         jump: ClockJump | None = None,
     ) -> None:
         """Decide the slots after the cursor and up to `until`, and move the cursor if there are any."""
+        job, schedule = found
         where = (job.name, schedule.key)
         cursor = self._book.cursors[where]
         due = self._due(job, schedule, cursor, until, jump)

@@ -161,10 +161,15 @@ def _stop(run: Run, at: Instant, cause: Cause) -> Step:
     return Step(after, (), (Terminate(run.fence),))
 
 
-def _stop_harder(run: Run, event: StopRequested, _job: Job) -> Step:
-    """A second wish to stop: a user's word outranks our shutdown's, which would give the attempt back."""
+def _stop_harder(run: Run, event: StopRequested, job: Job) -> Step:
+    """A second wish to stop: one that ends the run outranks one after which it would go on.
+
+    Our shutdown gives the attempt back, and a limit may be followed by a retry.
+    """
     status = _as_stopping(run)
-    if status.cause is Cause.SHUTDOWN and event.cause is not Cause.SHUTDOWN:
+    is_limit = status.cause not in (Cause.SHUTDOWN, Cause.USER, Cause.SUPERSEDED, Cause.REMOVED)
+    goes_on = status.cause is Cause.SHUTDOWN or (is_limit and run.charged < job.retry.attempts)
+    if goes_on and event.cause is not Cause.SHUTDOWN:
         return Step(replace(run, status=replace(status, cause=event.cause)))
     return Step(run)
 

@@ -146,10 +146,10 @@ def _missed_to_run(
     """The missed slots that run after all, and the sentence about the others."""
     if jump is not None:
         jumped = f"the clock was set forward from {to_iso(jump.before)} to {to_iso(jump.after)}"
-        if not (jump.is_late_wake_up or (due.is_fixed_time and not jump.is_correction)):
-            return [], jumped
         # Cron's grain is a minute: a schedule with more slots than that would make a storm of it.
-        return missed[-jump.minutes :], jumped
+        if due.is_fixed_time and not jump.is_correction:
+            return missed[-jump.minutes :], jumped
+        return (missed if jump.is_late_wake_up and len(missed) <= jump.minutes else []), jumped
     span = format_duration(job.catch_up_window)
     inside = [moment for moment in missed if moment >= now - job.catch_up_window]
     match job.catch_up:
