@@ -21,7 +21,7 @@ from jobrun.proc import cgroup
 from jobrun.proc.files import AttemptFiles
 from jobrun.proc.output import trim_running
 from jobrun.proc.spec import Marker
-from jobrun.proc.tree import tree_rss, tree_size
+from jobrun.proc.tree import stop_group, tree_rss, tree_size
 
 _QUICK = 0.05
 _QUICK_LOOKS = 20
@@ -118,8 +118,10 @@ class LimitWatch:
         if limit is None:
             return
         held.host_tasks = _host_tasks()
-        held.processes = tree_size(held.identity, held.marker)
+        held.processes = tree_size(held.identity, held.marker, limit)
         if held.processes > limit:
+            # Its KILL is certain, and comes after a commit, in which a bomb would double several times.
+            stop_group(held.identity)
             self._exceeded(fence, TooManyProcesses(self._now(), held.processes))
 
 

@@ -20,7 +20,16 @@ from jobrun.proc.identity import ProcStat, boot_id, environments, is_alive, pids
 from jobrun.proc.kin import become_subreaper, reap_strangers
 from jobrun.proc.spec import Marker
 
-__all__ = ["become_subreaper", "kill_tree", "reap_strangers", "signal_tree", "sweep", "tree_rss", "tree_size"]
+__all__ = [
+    "become_subreaper",
+    "kill_tree",
+    "reap_strangers",
+    "signal_tree",
+    "stop_group",
+    "sweep",
+    "tree_rss",
+    "tree_size",
+]
 
 PATIENCE = 2.0
 _RUN_ID, _STORE_ID = RUN_ID.encode(), STORE_ID.encode()
@@ -64,9 +73,8 @@ def kill_tree(identity: ProcessIdentity, marker: Marker, patience: float = PATIE
     group = cgroup.group_of(identity)
     if group is not None:
         group.freeze(_FREEZE_PATIENCE)
-    elif leads and _holds_its_pid(identity):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(identity.pid, signal.SIGSTOP)
+    elif leads:
+        stop_group(identity)
     try:
         killed = _kill_all(lambda: tree(identity, marker), identity.pid if leads else 0, patience)
     finally:
@@ -110,10 +118,27 @@ def tree_rss(identity: ProcessIdentity, marker: Marker) -> int:
     return total
 
 
-def tree_size(identity: ProcessIdentity, marker: Marker) -> int:
-    """How many processes and threads the tree has, the surrounding sh not counted."""
-    found = _relatives(_all_processes(identity.start_ticks), identity, _orphans_of(identity, marker))
-    return sum(max(1, stat.threads) for stat in found if stat.pid != identity.pid)
+def tree_size(identity: ProcessIdentity, marker: Marker, enough: int) -> int:
+    """How many processes and threads the tree has, the surrounding sh not counted.
+
+    Not counted to the end if its group and session alone have more than `enough`.
+    """
+    everyone = _all_processes(identity.start_ticks)
+    near = [stat for stat in everyone if identity.pid in (stat.group, stat.session)]
+    if _tasks(near, identity) > enough and _holds_its_pid(identity):
+        return _tasks(near, identity)
+    return _tasks(_relatives(everyone, identity, _orphans_of(identity, marker)), identity)
+
+
+def _tasks(stats: Iterable[ProcStat], identity: ProcessIdentity) -> int:
+    return sum(max(1, stat.threads) for stat in stats if stat.pid != identity.pid)
+
+
+def stop_group(identity: ProcessIdentity) -> None:
+    """STOP the leader's group, so that nothing in it can fork until `kill_tree` comes."""
+    if _holds_its_pid(identity):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(identity.pid, signal.SIGSTOP)
 
 
 def tree(identity: ProcessIdentity | None, marker: Marker) -> list[ProcStat]:
