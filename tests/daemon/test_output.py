@@ -80,10 +80,14 @@ def test_a_gigabyte_in_one_run(daemon):
 
 def test_a_steady_writer_stays_near_its_maximum_on_the_disk(daemon, tmp_path):
     """At 20 MB/s and log_max 1 MiB; what is kept counts to the byte."""
-    lines = "import sys\nfor n in range(60):\n sys.stdout.buffer.write(b'%07d\\n' % n * 125000)\n sys.stdout.flush()\n"
-    pause = " import time; time.sleep(0.05)\n"
     script = tmp_path / "steady.py"
-    script.write_text(lines + pause)
+    script.write_text(
+        "import sys, time\n"
+        "for n in range(60):\n"
+        "    sys.stdout.buffer.write(b'%07d\\n' % n * 125000)\n"
+        "    sys.stdout.flush()\n"
+        "    time.sleep(0.05)\n"
+    )
     live = daemon(f'[jobs.steady]\ncommand = ["{sys.executable}", "{script}"]\nlog_max = "1M"\n').start()
     if not supports_holes(live.directory):
         pytest.skip("this file system has no holes")
