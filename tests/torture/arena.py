@@ -54,7 +54,14 @@ class Round:
         # Starting takes the daemon about half a second: a third of the kills come before it is ready.
         after = draw.uniform(0.05, 0.8) if draw.random() < 0.33 else draw.uniform(0.8, 2.5)
         fault = f"{draw.choice(FAULTS)}:{draw.choice((1, 1, 2, 5, 9))}"
-        return Round(number, end, after, fault, draw.choice((0, 0, 0.2, 1.0)), looks=draw.random() < 0.15)
+        return Round(
+            number,
+            end,
+            after,
+            fault,
+            draw.choice((0, 0, 0.2, 1.0)),
+            looks=end != "fault" and draw.random() < 0.18,
+        )
 
     def __str__(self) -> str:
         how = f"fault {self.fault}" if self.end == "fault" else f"{self.end} after {self.after:.2f} s"
@@ -161,6 +168,7 @@ class Arena:
         self.tally = Tally()
         self._anchors: dict[tuple[str, str], int] = {}
         self._decided: dict[tuple[str, str], int] = {}
+        self.expect_lost: set[int] = set()
         self._reported: set[str] = set()
 
     def play(self, plan: Round) -> None:
@@ -255,7 +263,7 @@ class Arena:
         anchors = {job: anchor for (job, _), anchor in self._anchors.items()}
         jobs = {job.name: job for job in self.jobs}
         promised = self.asker.promised
-        case = Case(evidence, lines, jobs, anchors, promised, upto, is_over)
+        case = Case(evidence, lines, jobs, anchors, promised, upto, is_over, self.expect_lost)
         self._report(when, judge(case) + self._bugs() + self.asker.trouble)
         self._count(evidence, lines)
 
@@ -291,7 +299,8 @@ class Arena:
 
     def finish(self, patience: float = 180.0) -> None:
         """Let everything come to its end under one last daemon, and compare all of it."""
-        self.start()
+        if self.live.process is None or self.live.process.poll() is not None:
+            self.start()
         until(self.live._answers)
         if self.asker.is_alive():
             self.asker.stop()

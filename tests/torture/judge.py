@@ -45,7 +45,8 @@ class Case:
 
     `anchors` is where the slots of a job begin to count. `until` is the moment
     up to which every slot must have its row, None: as far as the store says.
-    `is_over` says that nothing may be left unfinished.
+    `is_over` says that nothing may be left unfinished, `lost` names the runs
+    whose processes were killed behind the daemon's back.
     """
 
     evidence: Evidence
@@ -55,6 +56,7 @@ class Case:
     acknowledged: Acknowledged
     until: int | None = None
     is_over: bool = False
+    lost: frozenset[int] | set[int] = frozenset()
 
 
 def judge(case: Case) -> list[str]:
@@ -175,7 +177,10 @@ def ends_are_true(case: Case) -> Iterator[str]:
         if row["ended_at"] is None:
             continue
         said = f"attempt {_name(fence)} is recorded as {row['outcome']} ({row['cause']})"
-        if row["outcome"] == "lost":
+        if fence[0] in case.lost:
+            if row["outcome"] != "lost":
+                yield f"{said}, but it was killed"
+        elif row["outcome"] == "lost":
             yield f"{said}, though nothing but the daemon was ever killed: {row['detail']}"
         elif fence in ended:
             yield from _true_end(said, row, ended[fence])
@@ -234,7 +239,11 @@ def runs_agree_with_their_attempts(case: Case) -> Iterator[str]:
 
 
 def _is_given_back(row: Row) -> bool:
-    return row["ended_at"] is not None and row["cause"] in _GIVEN_BACK and row["outcome"] == "cancelled"
+    return (
+        row["ended_at"] is not None
+        and row["cause"] in _GIVEN_BACK
+        and row["outcome"] in ("cancelled", "lost")
+    )
 
 
 def _done_is_true(name: str, run: Row, last: Row | None) -> Iterator[str]:
