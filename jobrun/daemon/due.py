@@ -12,8 +12,8 @@ from jobrun.daemon.batch import Batch
 from jobrun.daemon.book import Book, Cursor, ScheduleId
 from jobrun.domain.calendar import is_fixed_time
 from jobrun.domain.instants import DAY, SECOND, Duration, Instant, to_iso
-from jobrun.domain.job import After, At, CatchUp, Cron, Job, Reboot, Schedule
-from jobrun.domain.ledger import ScheduleNext, SlotsDecided
+from jobrun.domain.job import After, At, CatchUp, Cron, Every, Job, Reboot, Schedule
+from jobrun.domain.ledger import ScheduleNext, ScheduleSeen, SlotsDecided
 from jobrun.domain.run import DelayReason, Slot, Trigger
 from jobrun.domain.schedules import next_slot, slots_between, start_offset
 from jobrun.domain.slots import FRESH, ClockJump, Decision, Due, decide_slots
@@ -89,16 +89,31 @@ class Dues:
         book = self._book
         book.set_value("clock_pass", book.clock_pass + 1)
         book.set_value("repeated_until", max(book.repeated_until, jump.before))
-        for where, cursor in list(book.cursors.items()):
+        for where in list(book.cursors):
             found = book.schedule(*where)
             if found is None:
                 continue
             job, schedule = found
             if isinstance(schedule.when, After) and book.ended.get(job.name, 0) > batch.now:
                 book.set(book.ended, job.name, batch.now)
+            cursor = self._with_anchor_passed(batch, where, schedule)
             if cursor.decided_until > batch.now and self._follows_back(schedule, cursor, jump, batch.now):
                 self._move_cursor(batch, where, cursor, batch.now)
             batch.rearm.add(where)
+
+    def _with_anchor_passed(self, batch: Batch, where: ScheduleId, schedule: Schedule) -> Cursor:
+        """An anchor ahead of the clock would silence the schedule until then; the intervals' beat is kept."""
+        cursor = self._book.cursors[where]
+        if cursor.anchor <= batch.now:
+            return cursor
+        anchor = batch.now
+        if isinstance(schedule.when, Every):
+            period = schedule.when.period
+            anchor = cursor.anchor - -(-(cursor.anchor - batch.now) // period) * period
+        lowered = Cursor(anchor, cursor.decided_until)
+        self._book.set(self._book.cursors, where, lowered)
+        batch.facts.append(ScheduleSeen(*where, anchor, cursor.decided_until, None))
+        return lowered
 
     def _follows_back(self, schedule: Schedule, cursor: Cursor, jump: ClockJump, now: Instant) -> bool:
         """Whether the schedule's slots in the time that comes a second time are due a second time."""

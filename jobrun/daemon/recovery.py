@@ -44,6 +44,7 @@ class Host:
 
     boot_id: str
     store_id: str
+    has_booted: bool
     now: Instant
     draw: Callable[[], float]
 
@@ -130,7 +131,7 @@ def _recover_one(
     exit = read_status(files.status)
     if exit is None and not has_begun(files.status):
         supervisor.remember(fence, files)
-        tell(_unbegun(run, host.now))
+        tell(_unbegun(run, host))
         return False
     left = 0
     if not job.leave_children:
@@ -151,16 +152,29 @@ def _identity(run: Run, host: Host) -> ProcessIdentity | None:
     return find_started(host.store_id, run.fence)
 
 
-def _unbegun(run: Run, now: Instant) -> RunEvent:
-    """Only a starting attempt can have not begun; a recorded process without any mark is a lost one."""
+def _unbegun(run: Run, host: Host) -> RunEvent:
+    """Only a starting attempt can have not begun; a recorded process without any mark is a lost one.
+
+    A power cut can take the marks of what had begun: after a boot, silence proves nothing.
+    """
+    if _went_down(run, host):
+        return _vanished(run, host)
     if isinstance(run.status, Starting):
         detail = "the daemon ended before the process existed; the attempt is given back"
-        return NeverBegan(now, Cause.DAEMON_CRASH, detail)
-    return Vanished(now, Cause.DAEMON_CRASH, "it ended before it wrote its first mark")
+        return NeverBegan(host.now, Cause.DAEMON_CRASH, detail)
+    return Vanished(host.now, Cause.DAEMON_CRASH, "it ended before it wrote its first mark")
 
 
 def _vanished(run: Run, host: Host) -> RunEvent:
-    status = run.status
-    if isinstance(status, Running | Stopping) and status.process.boot_id != host.boot_id:
+    if _went_down(run, host):
         return Vanished(host.now, Cause.HOST_CRASH, "the host went down while it ran")
     return Vanished(host.now, Cause.DAEMON_CRASH, "it ended while no daemon watched and left no status")
+
+
+def _went_down(run: Run, host: Host) -> bool:
+    """Whether the host has booted since the attempt; of one without a process only the last daemon's boot
+    is known."""
+    status = run.status
+    if isinstance(status, Running | Stopping):
+        return status.process.boot_id != host.boot_id
+    return host.has_booted

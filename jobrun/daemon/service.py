@@ -174,7 +174,7 @@ class Service:
             [(run, engine.book.job_of(run)) for run in live],
             self._supervisor,
             self._post_seen,
-            Host(this_boot, snapshot.store_id, now, _RANDOM.random),
+            Host(this_boot, snapshot.store_id, has_booted, now, _RANDOM.random),
         )
         for run in live:
             if isinstance(run.status, Delayed):
@@ -202,8 +202,10 @@ class Service:
         )
 
     def _check_cursors(self, now: Instant) -> None:
-        """Slots decided ahead of now: the clock was set back while no daemon lived."""
-        ahead = max((cursor.decided_until for cursor in self._engine.book.cursors.values()), default=0)
+        """Slots decided, or runs ended, ahead of now: the clock was set back while no daemon lived."""
+        book = self._engine.book
+        decided = (cursor.decided_until for cursor in book.cursors.values())
+        ahead = max((*decided, *book.ended.values()), default=0)
         if ahead - now >= STEP:
             self._engine.post(ClockSet(ClockJump(ahead, now)))
 
