@@ -31,6 +31,8 @@ ASKED = (
     "replaces",
     "narrow-1",
 )
+# Nobody waits for these at the end.
+LONG = ("replaces-stubborn", "by-hand-long")
 # Passed in every round, and often: what a fault may wait for without delaying the rounds.
 FAULTS = [point for point in POINTS if not point.startswith(("shutdown", "goodbye", "unbegun", "vanished"))]
 BUGS = ("engine.bug", "task.bug", "control.bug", "Traceback")
@@ -309,6 +311,9 @@ class Arena:
         self.live.config.write_text(job_file(self.jobs, self.witness.script, scheduled=False))
         upto = time.time_ns() // 1000
         self.live.client.call("reload")
+        for name in LONG:
+            if any(job.name == name for job in self.jobs):
+                self.live.client.call("cancel", job=name)
 
         def nothing_is_left() -> bool:
             return not self.live.history.live_runs()

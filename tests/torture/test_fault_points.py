@@ -42,9 +42,9 @@ def jobs() -> list[TortureJob]:
         TortureJob("by-hand", "manual", nap="0.1", overlap="allow"),
         TortureJob("fails", "manual", attempts=3, codes="5,6,0", overlap="queue_all", lock="fails"),
         TortureJob(
-            "stubborn", "manual", nap="30", stubborn=True, more={"timeout": "200ms", "grace": "200ms"}
+            "stubborn", "manual", nap="300", stubborn=True, more={"timeout": "200ms", "grace": "200ms"}
         ),
-        TortureJob("long", "manual", nap="30", overlap="replace", lock="long"),
+        TortureJob("long", "manual", nap="300", overlap="replace", lock="long"),
     ]
 
 
