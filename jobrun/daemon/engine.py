@@ -9,6 +9,7 @@ started, and running jobs stay supervised.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from jobrun.daemon import asked, moves, replan
@@ -93,9 +94,16 @@ class Engine:
         self._failures = 0
         self._trouble_since: Instant = 0
         self._waiters: dict[int, list[asyncio.Future[Run]]] = {}
+        self._hurry = asyncio.Event()
 
     def post(self, message: Message) -> None:
-        """Put a message into the inbox."""
+        """Put a message into the inbox. What a store in trouble could only refuse is refused at once."""
+        if self.trouble is not None:
+            if isinstance(message, RunAsked | PauseAsked | RetryAsked | PlanRead) and message.reply:
+                _send(message.reply, self.trouble)
+                return
+            if isinstance(message, StopAsked):
+                self._hurry.set()
         self.inbox.post(message)
 
     def post_first(self, message: Message) -> None:
@@ -229,28 +237,43 @@ class Engine:
                     self.inbox.post(message)
 
     async def _in_trouble(self, trouble: StoreTrouble, messages: list[Message], batch: Batch) -> None:
-        """Keep the facts, refuse the wishes, stop what must be stopped, and wait a little."""
+        """Keep the facts, refuse the wishes, stop what must be stopped, and wait a little.
+
+        Ending a process needs no durable intent: it can be repeated, and its
+        exit is recorded later. So a wish to stop is kept like a fact; only its
+        answer says that nothing of it is written down yet.
+        """
         if self.trouble is None:
             self._trouble_since = batch.now
             self._log("store.trouble", error=trouble.sentence, hint=trouble.hint)
         self.trouble = trouble
+        kept: list[Message] = []
+        stopped: set[int] = set()
+        for message in messages:
+            match message:
+                case Happened():
+                    kept.append(message)
+                    stopped.add(message.run_id)
+                case StopAsked():
+                    kept.append(message)
+                    stopped.update(message.runs)
+                    _send(message.reply, _unwritten(trouble))
+                case ClockSet() | Noted():
+                    kept.append(message)
+                case PlanRead() if message.reply is None or not self.book.planned:
+                    kept.append(message)
+                case RunAsked() | PauseAsked() | RetryAsked() | PlanRead():
+                    assert message.reply is not None
+                    _send(message.reply, trouble)
         assert self.hands is not None
         for effect in batch.effects:
-            if isinstance(effect, Terminate | KillTree | SendSignal):
-                # Ending a process needs no durable intent: it can be repeated; its exit is recorded later.
+            if isinstance(effect, Terminate | KillTree | SendSignal) and effect.fence.run_id in stopped:
                 self.hands.carry_out(effect)
-        kept: list[Message] = []
-        for message in messages:
-            if isinstance(message, Happened | ClockSet | Noted):
-                kept.append(message)
-            elif isinstance(message, RunAsked | StopAsked | PauseAsked | RetryAsked | PlanRead):
-                if message.reply is not None:
-                    _send(message.reply, trouble)
-                elif isinstance(message, PlanRead):
-                    kept.append(message)
         wait = self._pauses[min(self._failures, len(self._pauses) - 1)]
         self._failures += 1
-        await asyncio.sleep(wait)
+        self._hurry.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), wait)
         self.inbox.put_back([*kept, Recheck()])
 
     async def _isolate(self, messages: list[Message], error: Exception) -> None:
@@ -272,6 +295,13 @@ class Engine:
                 )
                 refusal.code = ExitCode.BUG
                 _send(reply, refusal)
+
+
+def _unwritten(trouble: StoreTrouble) -> StoreTrouble:
+    return StoreTrouble(
+        f"What runs is being stopped, but the store is in trouble: {trouble.sentence}",
+        "It is recorded as soon as the store works again.",
+    )
 
 
 def _send(reply: "asyncio.Future[dict[str, Any]]", result: dict[str, Any] | JobrunError) -> None:

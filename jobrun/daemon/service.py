@@ -56,6 +56,7 @@ _RANDOM = random.Random()
 _OLD_DEFINITION = 90 * DAY
 # How long a stopping daemon waits for a store in trouble, in seconds.
 _LAST_WORDS = 5.0
+_LOOK = 0.05
 
 
 def wall_clock() -> Instant:
@@ -182,7 +183,7 @@ class Service:
         self._check_cursors(now)
         engine.post(Recheck())
         self._passes("recovery.after")
-        await planned
+        await self._until_planned(planned)
         await self._control.start()
         self._passes("ready")
         self._clock.start()
@@ -200,6 +201,11 @@ class Service:
             config=str(self._places.config),
             state=str(self._places.state_dir),
         )
+
+    async def _until_planned(self, planned: "asyncio.Future[dict[str, object]]") -> None:
+        """Wait for the plan to be in force; but not on a store in trouble: `status` shall say so."""
+        while not planned.done() and self._engine.trouble is None:
+            await asyncio.wait({planned}, timeout=_LOOK)
 
     def _check_cursors(self, now: Instant) -> None:
         """Slots decided, or runs ended, ahead of now: the clock was set back while no daemon lived."""
@@ -341,17 +347,22 @@ class Service:
             self._engine.post(Happened(run_id, DelayOver(wall_clock())))
 
     def _hold(self, wait: float, why: str) -> None:
-        """The host cannot start processes: try again after `wait` seconds."""
+        """The host cannot start processes: try again after `wait` seconds. Without a `why` it can again."""
         loop = asyncio.get_running_loop()
         self._engine.hold_until = loop.time() + wait
+        if why:
+            self._log("spawn.trouble", level="error", error=why, again_in=wait)
+        elif self._spawn_trouble:
+            self._log("spawn.recovered", was=self._spawn_trouble)
         self._spawn_trouble = why
-        self._log("spawn.trouble", level="error", error=why, again_in=wait)
         if self._hold_over is not None:
             self._hold_over.cancel()
         self._hold_over = loop.call_later(wait, self._end_hold)
 
     def _end_hold(self) -> None:
-        self._spawn_trouble = ""
+        """Try again. The trouble is told until a start succeeds, or nobody wants one any more."""
+        if not any(run.state == "queued" for run in self._engine.book.runs.values()):
+            self._spawn_trouble = ""
         self._engine.post(Nudge())
 
     def _spawn(self, work: "object", name: str) -> None:

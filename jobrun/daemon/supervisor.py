@@ -37,9 +37,10 @@ from jobrun.domain.records import OutputKept
 from jobrun.domain.retry import signal_number
 from jobrun.domain.run import Cause, Fence, Run
 from jobrun.proc.cgroup import AttemptCgroup, Delegated
-from jobrun.proc.files import AttemptFiles, attempt_files
+from jobrun.proc.files import AttemptFiles, attempt_files, never_began
 from jobrun.proc.identity import age
 from jobrun.proc.output import drop_files, keep_output
+from jobrun.proc.script import SH
 from jobrun.proc.spawn import Child, SpawnRefused, start
 from jobrun.proc.spec import Marker, attempt_spec
 from jobrun.proc.tree import kill_tree, reap_strangers, signal_tree, sweep
@@ -96,6 +97,8 @@ class Supervisor:
         self._limits = LimitWatch(self._tell, now)
         self._orphaned: dict[Fence, tuple[AttemptFiles, tuple[OutputKept, ...]]] = {}
         self._hold_for = _FIRST_HOLD
+        self._held_until = 0.0
+        self._held_since: Instant = 0
 
     def __len__(self) -> int:
         return sum(not watch.ended for watch in self._watches.values())
@@ -140,6 +143,8 @@ class Supervisor:
     def tick(self) -> None:
         """Once a second: limits of the trees, size of running logs, orphans to reap."""
         self._limits.tick()
+        for watch in self._watches.values():
+            self._see_whether_starts_work(watch)
         reap_strangers({watch.child.identity.pid for watch in self._watches.values() if not watch.ended})
 
     def let_go(self) -> None:
@@ -169,19 +174,37 @@ class Supervisor:
         except SpawnRefused as refusal:
             self._refused(run, job, refusal)
             return
-        self._hold_for = _FIRST_HOLD
         self._watch(_Watch(run, job, spec.files, child))
         self._tell(fence, Spawned(child.started_at, child.identity))
 
     def _refused(self, run: Run, job: Job, refusal: SpawnRefused) -> None:
         self.remember(run.fence, self.files_of(run, job))
-        if not refusal.is_host_trouble:
+        if refusal.is_host_trouble:
+            self._give_back(run.fence, refusal.sentence)
+        else:
             self._tell(run.fence, SpawnFailed(self._now(), refusal.sentence, self._draw()))
-            return
-        detail = f"the host could not start it ({refusal.sentence}); the attempt is given back"
-        self._tell(run.fence, NeverBegan(self._now(), Cause.SPAWN, detail))
-        self._hold(self._hold_for, refusal.sentence)
+
+    def _give_back(self, fence: Fence, why: str) -> None:
+        """The host could not start it: nothing ran. All starts wait a little, longer from time to time."""
+        detail = f"the host could not start it ({why}); the attempt is given back"
+        self._tell(fence, NeverBegan(self._now(), Cause.SPAWN, detail))
+        now = asyncio.get_running_loop().time()
+        if now < self._held_until:
+            return  # of the same batch as the one that began to hold
+        if self._hold_for == _FIRST_HOLD:
+            self._held_since = self._now()
+        self._held_until = now + self._hold_for
+        self._hold(self._hold_for, why)
         self._hold_for = min(self._hold_for * 2, _LONGEST_HOLD)
+
+    def _see_whether_starts_work(self, watch: _Watch) -> None:
+        """A command that began since the trouble did shows that it is over."""
+        if self._hold_for == _FIRST_HOLD or watch.child.started_at < self._held_since:
+            return
+        if not never_began(watch.files.status):
+            self._hold_for = _FIRST_HOLD
+            self._held_until = 0.0
+            self._hold(0.0, "")
 
     def _watch(self, watch: _Watch) -> None:
         fence, child = watch.run.fence, watch.child
@@ -204,6 +227,11 @@ class Supervisor:
         fence = watch.run.fence
         self._unwatch(watch)
         watch.ended = True
+        if exit.exit_code is not None and never_began(watch.files.status):
+            watch.child.close()
+            self._give_back(fence, f"{SH} ended with exit code {exit.exit_code} before it began the command")
+            return
+        self._see_whether_starts_work(watch)
         was_oom = watch.child.was_oom()
         left_behind = 0 if watch.job.leave_children else sweep(watch.child.identity, self._marker(fence))
         left_behind = max(left_behind, watch.escaped)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,8 @@ from jobrun.store.snapshot import Snapshot
 from jobrun.store.writer import Ledger
 
 T = TypeVar("T")
+# Seconds to wait for another process's lock: shorter than any client waits for its answer.
+_LONGEST_LOCK = 2.0
 
 
 class Writer:
@@ -22,7 +25,8 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="jobrun-writer")
         try:
-            self.ledger: Ledger = self._thread.submit(Ledger, path).result()
+            open_ledger = partial(Ledger, path, busy_timeout=_LONGEST_LOCK)
+            self.ledger: Ledger = self._thread.submit(open_ledger).result()
         except BaseException:
             self._thread.shutdown()
             raise

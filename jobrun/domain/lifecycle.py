@@ -128,6 +128,11 @@ def _give_back_unbegun(run: Run, event: NeverBegan, _job: Job) -> Step:
     return _give_back(run, end)
 
 
+def _stopped_unbegun(run: Run, event: NeverBegan, job: Job) -> Step:
+    """It was being stopped before it had begun: why it ends is what it was stopped for."""
+    return _exited(run, Exited(event.at, Exit(ended_at=event.at), 0.0), job)
+
+
 def _soft_limit(run: Run, event: SoftLimit, job: Job) -> Step:
     status = _as_running(run)
     if status.soft_sent_at is not None:
@@ -271,6 +276,7 @@ TABLE: dict[tuple[type[Status], type[RunEvent]], Handler] = {
     (Starting, NeverBegan): _give_back_unbegun,
     (Starting, Exited): _exited,
     (Starting, Vanished): _vanished,
+    (Running, NeverBegan): _give_back_unbegun,
     (Running, SoftLimit): _soft_limit,
     (Running, HardLimit): _hard_limit,
     (Running, MemoryExceeded): _memory_limit,
@@ -278,6 +284,7 @@ TABLE: dict[tuple[type[Status], type[RunEvent]], Handler] = {
     (Running, StopRequested): _stop_running,
     (Running, Exited): _exited,
     (Running, Vanished): _vanished,
+    (Stopping, NeverBegan): _stopped_unbegun,
     (Stopping, SoftLimit): _ignore,
     (Stopping, HardLimit): _ignore,
     (Stopping, MemoryExceeded): _ignore,

@@ -18,6 +18,7 @@ from jobrun.proc.refusal import refused
 
 STATUS_SIZE = 256
 _PRIVATE = 0o600
+_WAITS = b"waits\n"
 _BEGAN = b"began\n"
 _STATUS = re.compile(rb"began\nexit (\d{1,3})\n([^\n]*)\n([^\n]*)\nend\n")
 _TIME = re.compile(rb"(\d+)m(\d+(?:[.,]\d+)?)s")
@@ -59,10 +60,10 @@ def open_status(path: Path) -> int:
     """
     fd = _open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, "create the status file")
     try:
-        os.pwrite(fd, b"waits\n".ljust(STATUS_SIZE - 1) + b"\n", 0)
+        os.pwrite(fd, _WAITS.ljust(STATUS_SIZE - 1) + b"\n", 0)
     except OSError as error:
         os.close(fd)
-        raise refused(error, f"write the status file {path}") from error
+        raise refused(error, f"write the status file {path}", ours=True) from error
     return fd
 
 
@@ -87,7 +88,7 @@ def _open(path: Path, flags: int, doing: str) -> int:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             return os.open(path, flags, _PRIVATE)
     except OSError as error:
-        raise refused(error, f"{doing} {path}") from error
+        raise refused(error, f"{doing} {path}", ours=True) from error
 
 
 def remove_unused(files: AttemptFiles) -> None:
@@ -127,6 +128,15 @@ def has_begun(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(len(_BEGAN)) == _BEGAN
+    except OSError:
+        return False
+
+
+def never_began(path: Path) -> bool:
+    """Whether the file is as it was made: the sh ends rather than run the command without that mark."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_WAITS)) == _WAITS
     except OSError:
         return False
 

@@ -29,23 +29,27 @@ _HOST_TROUBLE = frozenset(
 
 
 class SpawnRefused(Exception):
-    """No process was started. `errno` is the system's number, `sentence` the reason in words."""
+    """No process was started. `errno` is the system's number, `sentence` the reason in words.
 
-    def __init__(self, errno: int, sentence: str) -> None:
+    `ours` says that it was met on something of the daemon's own, which no job can be blamed for.
+    """
+
+    def __init__(self, errno: int, sentence: str, *, ours: bool = False) -> None:
         super().__init__(sentence)
         self.errno = errno
         self.sentence = sentence
+        self.ours = ours
 
     @property
     def is_host_trouble(self) -> bool:
         """Whether the host, not the job, is at fault, so that the same start may work later."""
-        return self.errno in _HOST_TROUBLE
+        return self.ours or self.errno in _HOST_TROUBLE
 
 
-def refused(error: OSError, doing: str) -> SpawnRefused:
+def refused(error: OSError, doing: str, *, ours: bool = False) -> SpawnRefused:
     """The refusal for a system error met while `doing` something ("create the log file …")."""
     number = error.errno or codes.EIO
-    return SpawnRefused(number, f"cannot {doing}: {errno_words(number)}")
+    return SpawnRefused(number, f"cannot {doing}: {errno_words(number)}", ours=ours)
 
 
 def errno_words(number: int) -> str:

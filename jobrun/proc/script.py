@@ -5,7 +5,8 @@ leader of the attempt's session, runs the command in one forked subshell, and
 writes the status into the file it was given as stdin.
 
 - `began` tells an attempt that was cut off before its first step (nothing ran)
-  from one that was cut off later.
+  from one that was cut off later. Where it cannot be written (the disk fails),
+  the command is not run: an attempt without it can safely be given back.
 - `trap :` keeps it alive when its group is signalled. Caught signals, unlike
   ignored ones, are back at their default in the subshell.
 - Its own stderr goes to /dev/null, because a shell announces "Terminated" in
@@ -26,6 +27,7 @@ from jobrun.domain.instants import SECOND
 from jobrun.domain.job import Limits
 
 SH = "/bin/sh"
+UNMARKED = 126
 _CPU_MARGIN = 2
 _SIGNALS = "HUP INT QUIT USR1 USR2 PIPE ALRM TERM VTALRM PROF XCPU XFSZ IO PWR"
 _CANNOT_BE_CAUGHT = (signal.SIGKILL, signal.SIGSTOP)
@@ -44,7 +46,7 @@ def surround(
     enter = f"echo 0 >&{gate}; exec {gate}>&-; " if gate is not None else ""
     inner = "; ".join([*limits, run])
     return (
-        f"{enter}trap : {signals}; echo began >&0; exec 3>&2 2>/dev/null; "
+        f"{enter}trap : {signals}; exec 3>&2 2>/dev/null; echo began >&0 || exit {UNMARKED}; "
         f"( {inner} ) </dev/null 2>&3 3>&-; "
         "set -- $?; { echo exit $1; times; echo end; } >&0; exit $1"
     )

@@ -5,7 +5,9 @@ of ours runs between fork and exec. A `Child` is watched through its pidfd and
 waited for by its pid alone, so nobody's exit code is taken.
 """
 
+import errno
 import os
+import resource
 import select
 import subprocess
 from collections.abc import Iterator
@@ -33,6 +35,8 @@ from jobrun.proc.spec import CALL_FD, AttemptSpec
 __all__ = ["Child", "SpawnRefused", "adopt", "find_started", "read_status", "start"]
 
 _CLOCK_GRAIN = 20_000
+# Descriptors kept for the store, the control socket and the reading of job files.
+_SPARE_FILES = 16
 
 
 class Child:
@@ -142,6 +146,7 @@ def _launch(spec: AttemptSpec) -> tuple[int, Instant, int]:
     """The new process's pid, when it was started, and our own peak size then."""
     with ExitStack() as files:
         status = _keep(files, open_status(spec.files.status))
+        _keep_spare(status)
         owner = spec.switch[:2] if spec.switch is not None else None
         out = _keep(files, open_log(spec.files.out, owner))
         err = _keep(files, open_log(spec.files.err, owner)) if spec.files.err is not None else out
@@ -183,6 +188,13 @@ def _launch(spec: AttemptSpec) -> tuple[int, Instant, int]:
 def _keep(stack: ExitStack, fd: int) -> int:
     stack.callback(os.close, fd)
     return fd
+
+
+def _keep_spare(newest: int) -> None:
+    """Refuse before the last descriptors are gone: the kernel gives out the lowest free number."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and newest >= soft - _SPARE_FILES:
+        raise SpawnRefused(errno.EMFILE, f"cannot start one more process: {errno_words(errno.EMFILE)}")
 
 
 def _call_file(text: bytes) -> int:
@@ -230,7 +242,8 @@ def _refused_start(error: OSError, spec: AttemptSpec) -> SpawnRefused:
     number = error.errno or 5
     if error.filename is not None and os.fsdecode(error.filename) == spec.cwd:
         return SpawnRefused(number, f"cwd {spec.cwd}: {errno_words(number)}")
-    return refused(error, f"start {spec.argv[0]}")
+    # The program is the surrounding sh or nice(1), never the job's own; only the length is the job's.
+    return refused(error, f"start {spec.argv[0]}", ours=number != errno.E2BIG)
 
 
 def _child(pid: int, files: AttemptFiles, started_at: Instant, own_rss: int) -> Child:
