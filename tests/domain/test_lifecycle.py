@@ -188,6 +188,16 @@ def test_a_users_cancel_outranks_our_shutdown():
     assert step(cancelled, exited(None, 15), JOB).after.status.outcome is Outcome.CANCELLED
 
 
+def test_a_users_cancel_outranks_a_limit_after_which_the_run_would_go_on():
+    timed_out = step(run_in(STATUSES[Running]), ev.HardLimit(80), RETRYING).after
+    cancelled = step(timed_out, ev.StopRequested(81, Cause.USER), RETRYING).after
+    assert step(cancelled, exited(None, 15), RETRYING).after.status.outcome is Outcome.CANCELLED
+    last = run_in(STATUSES[Running], attempt=3, charged=3)
+    timed_out = step(last, ev.HardLimit(80), RETRYING).after
+    same = step(timed_out, ev.StopRequested(81, Cause.USER), RETRYING).after
+    assert step(same, exited(None, 15), RETRYING).after.status.outcome is Outcome.TIMED_OUT
+
+
 def test_a_lost_run_is_counted_apart_and_capped():
     """TRAPS, Processes: a poisoned job that kills its worker is re-run for ever; max_lost caps it."""
     job = replace(JOB, on_lost=OnLost.RETRY, max_lost=2)
