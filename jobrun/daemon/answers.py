@@ -11,12 +11,10 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from jobrun import __version__
-from jobrun.conf.read import JobFile
 from jobrun.daemon.book import Book
-from jobrun.daemon.due import Dues
 from jobrun.daemon.engine import Engine
-from jobrun.daemon.inbox import Asked, PauseAsked, PlanRead, RetryAsked, RunAsked, StopAsked
-from jobrun.daemon.replan import describe_change
+from jobrun.daemon.inbox import Asked, PauseAsked, RetryAsked, RunAsked, StopAsked
+from jobrun.daemon.reloading import Reloader
 from jobrun.domain.definition import decode
 from jobrun.domain.errors import Conflict, NotFound, UsageError
 from jobrun.domain.instants import Instant, to_iso
@@ -36,11 +34,6 @@ class Host(Protocol):
     started_at: Instant
     pid: int
     stopping: bool
-    job_file: JobFile
-
-    async def read_job_file(self) -> JobFile:
-        """Read and check the job file anew. Raises JobFileInvalid."""
-        ...
 
     def stop(self, mode: OnStop | None) -> None:
         """Begin to stop."""
@@ -54,14 +47,11 @@ class Host(Protocol):
 class Answers:
     """Answers requests."""
 
-    def __init__(
-        self, engine: Engine, dues: Dues, history: History, host: Host, now: Callable[[], Instant]
-    ) -> None:
+    def __init__(self, engine: Engine, history: History, reloader: Reloader, host: Host) -> None:
         self._engine = engine
-        self._dues = dues
         self._history = history
+        self._reloader = reloader
         self._host = host
-        self._now = now
         self._operations: dict[str, Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]] = {
             "ping": self._ping,
             "status": self._ping,
@@ -118,7 +108,7 @@ class Answers:
         if not isinstance(table, dict):
             raise UsageError('A submission needs a "table" with the job\'s keys.')
         name = f"submit:{args.get('name') or 'command'}"
-        job = self._host.job_file.adhoc(name, table)
+        job = self._reloader.job_file.adhoc(name, table)
         return await self._ask_for_run(job, Trigger.SUBMIT, args, by)
 
     async def _ask_for_run(
@@ -204,15 +194,7 @@ class Answers:
         return await self._ask(lambda reply: PauseAsked(kind, name, on, by, reply, reason))
 
     async def _reload(self, args: Mapping[str, Any], _by: str) -> dict[str, Any]:
-        job_file = await self._host.read_job_file()
-        if args.get("dry_run"):
-            change = describe_change(self._book, self._dues, job_file.plan, self._now())
-            return {**change, "applied": False}
-        reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._engine.post(PlanRead(job_file.plan, reply))
-        change = await reply
-        self._host.job_file = job_file
-        return change
+        return await (self._reloader.preview() if args.get("dry_run") else self._reloader.reload())
 
     async def _stop(self, args: Mapping[str, Any], _by: str) -> dict[str, Any]:
         mode = args.get("mode")

@@ -8,35 +8,32 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from jobrun import __version__
-from jobrun.conf.hosttime import host_timezone
 from jobrun.conf.paths import Places
-from jobrun.conf.read import JobFile, read_job_file
+from jobrun.conf.read import JobFile
 from jobrun.daemon.alarm import Alarm
 from jobrun.daemon.answers import Answers
-from jobrun.daemon.book import Book, Cursor
 from jobrun.daemon.clockwatch import STEP, ClockWatch
 from jobrun.daemon.control import Control
 from jobrun.daemon.due import Dues
 from jobrun.daemon.engine import Engine
 from jobrun.daemon.faults import asked_for
-from jobrun.daemon.housekeeping import FileWatch, prune_for_ever
-from jobrun.daemon.inbox import ClockSet, Happened, Noted, Nudge, PlanRead, Recheck, SlotsDue
+from jobrun.daemon.hold import Hold
+from jobrun.daemon.housekeeping import prune_for_ever
+from jobrun.daemon.inbox import ClockSet, Happened, Noted, PlanRead, Recheck, SlotsDue
 from jobrun.daemon.log import Log
 from jobrun.daemon.notify import Notifier
+from jobrun.daemon.opening import book_of, host_id, start_facts
 from jobrun.daemon.recovery import Host, drop_leftovers, recover
+from jobrun.daemon.reloading import Reloader
 from jobrun.daemon.shutdown import Shutdown, Stop
 from jobrun.daemon.supervisor import Supervisor
 from jobrun.daemon.timers import DelayTimers
 from jobrun.daemon.writer import Writer
-from jobrun.domain.definition import decode
-from jobrun.domain.errors import JobFileInvalid, JobrunError
 from jobrun.domain.events import DelayOver
 from jobrun.domain.instants import DAY, Duration, Instant, seconds, to_iso
 from jobrun.domain.job import Job, OnStop
@@ -78,11 +75,11 @@ class Service:
         cgroups: Delegated | None,
         environ: Mapping[str, str],
     ) -> None:
-        self.job_file = job_file
         self.started_at = wall_clock()
         self.pid = os.getpid()
         self.stopping = False
         self._places = places
+        self._first_file = job_file
         self._writer = writer
         self._log = log
         self._on_stop = on_stop
@@ -92,10 +89,6 @@ class Service:
         self._stop: Stop | None = None
         self._stop_asked: asyncio.Event
         self._tasks: set[asyncio.Task[None]] = set()
-        self._spawn_trouble = ""
-        self._hold_over: asyncio.TimerHandle | None = None
-        self._file_watch = FileWatch(places)
-        self._reading = asyncio.Lock()
         self._fault = asked_for(environ)
 
     async def serve(self) -> None:
@@ -117,9 +110,9 @@ class Service:
 
     def _build(self, snapshot: Snapshot) -> None:
         self._history = History(self._places.database)
-        book = _book_of(snapshot)
+        book = book_of(snapshot)
         book.listed = self._history.listed()
-        dues = Dues(book, _host_id(snapshot.store_id))
+        dues = Dues(book, host_id(snapshot.store_id))
         self._clock = ClockWatch(
             stepped=self._clock_stepped,
             suspended=self._clock_suspended,
@@ -136,12 +129,23 @@ class Service:
             log=self._log,
         )
         self._post_seen = fault.around_post(engine.post) if fault else engine.post
-        self._dues = dues
+        self._hold = Hold(engine, self._log)
+        self._reloader = Reloader(
+            self._places,
+            self._first_file,
+            engine,
+            dues,
+            notifier=self._notifier,
+            status_line=self._status_line,
+            environ=self._environ,
+            now=wall_clock,
+            log=self._log,
+        )
         self._timers = DelayTimers(self._delay_over, wall_clock)
         self._supervisor = Supervisor(
             post=self._post_seen,
             look_up=self._look_up,
-            hold=self._hold,
+            hold=self._hold.hold,
             places=self._places,
             store_id=snapshot.store_id,
             environ=self._environ,
@@ -154,7 +158,7 @@ class Service:
         self._alarm = Alarm(lambda where: engine.post(SlotsDue(*where)), dues.next_at)
         engine.hands = fault.around_hands(self._supervisor) if fault else self._supervisor
         engine.alarms = self._alarm
-        answer = Answers(engine, dues, self._history, self, wall_clock).answer
+        answer = Answers(engine, self._history, self._reloader, self).answer
         self._control = Control(
             self._places.socket, fault.around_answer(answer) if fault else answer, self._log
         )
@@ -167,8 +171,8 @@ class Service:
         this_boot = boot_id()
         has_booted = snapshot.meta.get("boot_id") != this_boot
         planned: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
-        engine.post(Noted("daemon_started", self._start_facts(this_boot)))
-        engine.post(PlanRead(self.job_file.plan, planned, this_boot if has_booted else None))
+        engine.post(Noted("daemon_started", start_facts(self._places.lock, self.pid, this_boot)))
+        engine.post(PlanRead(self._reloader.job_file.plan, planned, this_boot if has_booted else None))
         live = list(engine.book.runs.values())
         drop_leftovers(self._places, self._history, live)
         adopted = recover(
@@ -195,7 +199,7 @@ class Service:
             "daemon.started",
             version=__version__,
             pid=self.pid,
-            jobs=len(self.job_file.plan.jobs),
+            jobs=len(self._reloader.job_file.plan.jobs),
             cgroups=str(self._cgroups.path) if self._cgroups else None,
             adopted=adopted or None,
             config=str(self._places.config),
@@ -226,7 +230,7 @@ class Service:
         self._passes("shutdown.begun")
         shutdown = Shutdown(
             self._engine,
-            timeout=self.job_file.plan.settings.shutdown_timeout,
+            timeout=self._reloader.job_file.plan.settings.shutdown_timeout,
             now=wall_clock,
             log=self._log,
         )
@@ -235,8 +239,7 @@ class Service:
         await self._say_goodbye(stop)
         self._clock.stop()
         self._timers.stop()
-        if self._hold_over is not None:
-            self._hold_over.cancel()
+        self._hold.stop()
         await self._control.stop()
         self._passes("shutdown.closed")
         self._supervisor.let_go()
@@ -258,7 +261,7 @@ class Service:
     def stop(self, mode: OnStop | None) -> None:
         """Begin to stop; each further call is more urgent. `mode` None is the configured way."""
         if self._stop is None:
-            wanted = mode or self._on_stop or self.job_file.plan.settings.on_stop
+            wanted = mode or self._on_stop or self._reloader.job_file.plan.settings.on_stop
             self._stop = Stop(wanted)
             self._stop_asked.set()
             return
@@ -269,15 +272,7 @@ class Service:
 
     def spawn_trouble(self) -> str:
         """Why no process can be started just now, or an empty text."""
-        return self._spawn_trouble
-
-    async def read_job_file(self) -> JobFile:
-        """Read and check the job file anew, off the loop's thread, so that scheduling goes on."""
-        zone = host_timezone(self._environ)
-        async with self._reading:
-            # One after the other: the plan read last must be the plan that is taken over last.
-            self._file_watch.applied()
-            return await asyncio.to_thread(read_job_file, self._places.config, host_timezone=zone)
+        return self._hold.trouble
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -286,20 +281,7 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
 
     def _reload_soon(self) -> None:
-        self._spawn(self._reload(), "reload")
-
-    async def _reload(self) -> None:
-        self._notifier.reloading()
-        try:
-            job_file = await self.read_job_file()
-            self._engine.post(PlanRead(job_file.plan))
-            self.job_file = job_file
-        except JobFileInvalid as error:
-            self._log("reload.refused", error=error.sentence, problems=list(error.problems))
-        except JobrunError as error:
-            self._log("reload.refused", error=error.sentence, hint=error.hint)
-        finally:
-            self._notifier.ready(self._status_line())
+        self._spawn(self._reloader.reload_unasked(), "reload")
 
     def _tick(self) -> None:
         self._supervisor.tick()
@@ -311,7 +293,7 @@ class Service:
             pass
         if not self._control.is_reachable():
             self._spawn(self._control.restart(), "control restart")
-        if self.job_file.plan.settings.watch and self._file_watch.has_settled_change():
+        if self._reloader.has_changed_files():
             self._reload_soon()
 
     def _clock_stepped(self, before: Instant, after: Instant) -> None:
@@ -346,25 +328,6 @@ class Service:
         if run is not None and isinstance(run.status, Delayed):
             self._engine.post(Happened(run_id, DelayOver(wall_clock())))
 
-    def _hold(self, wait: float, why: str) -> None:
-        """The host cannot start processes: try again after `wait` seconds. Without a `why` it can again."""
-        loop = asyncio.get_running_loop()
-        self._engine.hold_until = loop.time() + wait
-        if why:
-            self._log("spawn.trouble", level="error", error=why, again_in=wait)
-        elif self._spawn_trouble:
-            self._log("spawn.recovered", was=self._spawn_trouble)
-        self._spawn_trouble = why
-        if self._hold_over is not None:
-            self._hold_over.cancel()
-        self._hold_over = loop.call_later(wait, self._end_hold)
-
-    def _end_hold(self) -> None:
-        """Try again. The trouble is told until a start succeeds, or nobody wants one any more."""
-        if not any(run.state == "queued" for run in self._engine.book.runs.values()):
-            self._spawn_trouble = ""
-        self._engine.post(Nudge())
-
     def _spawn(self, work: "object", name: str) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)  # type: ignore[arg-type]
         self._tasks.add(task)
@@ -375,42 +338,8 @@ class Service:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log("task.bug", level="error", task=task.get_name(), exc_info=error)
 
-    def _start_facts(self, this_boot: str) -> dict[str, object]:
-        try:
-            seen = to_iso(int(self._places.lock.stat().st_mtime_ns // 1000))
-        except OSError:
-            seen = ""
-        return {"version": __version__, "pid": self.pid, "boot_id": this_boot, "last_seen": seen}
-
     def _count_running(self) -> int:
         return sum(run.has_process for run in self._engine.book.runs.values())
 
     def _status_line(self) -> str:
-        return f"{len(self.job_file.plan.jobs)} jobs, {self._count_running()} running"
-
-
-def _book_of(snapshot: Snapshot) -> Book:
-    book = Book()
-    book.definitions = dict(snapshot.definitions)
-    book.jobs_by_definition = {key: decode(body) for key, body in snapshot.bodies.items()}
-    for run in snapshot.live:
-        book.put(run)
-    book.cursors = {
-        where: Cursor(cursor.anchor, cursor.decided_until) for where, cursor in snapshot.cursors.items()
-    }
-    book.pauses = {(pause.kind, pause.name): pause for pause in snapshot.pauses}
-    book.ended = dict(snapshot.last_ended)
-    book.last_run_id = snapshot.last_run_id
-    book.last_definition_id = snapshot.last_definition_id
-    book.clock_pass = int(snapshot.meta.get("clock_pass", "0"))
-    book.repeated_until = int(snapshot.meta.get("repeated_until", "0"))
-    book.keep()
-    return book
-
-
-def _host_id(store_id: str) -> str:
-    """What spreads this host's starts differently from the next host's, stable over restarts."""
-    try:
-        return Path("/etc/machine-id").read_text().strip() or store_id
-    except OSError:
-        return socket.gethostname() or store_id
+        return f"{len(self._reloader.job_file.plan.jobs)} jobs, {self._count_running()} running"

@@ -26,6 +26,9 @@ ROOT = Path(__file__).parents[2]
 REPORT = str(Path(__file__).parent / "report.py")
 # CPython itself ignores these two when it starts, in the report as everywhere.
 PYTHONS_OWN = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)
+# The C library keeps 32 and 33 for itself; its posix_spawn, which make uses, leaves them ignored.
+C_LIBRARYS_OWN = 3 << 31
+NOT_OURS = PYTHONS_OWN | C_LIBRARYS_OWN
 
 DIRTY_DAEMON = """
 import os, resource, signal, sys, threading
@@ -66,7 +69,7 @@ def test_a_job_of_a_dirty_daemon_starts_clean(tmp_path: Path, kind: str) -> None
     assert report["descriptors"]["1"] == report["descriptors"]["2"]
     assert report["umask"] == "0022"
     assert report["blocked"] == 0
-    assert report["ignored"] & ~PYTHONS_OWN == 0
+    assert report["ignored"] & ~NOT_OURS == 0
     assert [300, 600] in report["limits"]
     assert report["session"] == report["group"]
     assert report["terminal"] == "0"
@@ -78,7 +81,8 @@ def test_sigpipe_is_at_its_default(rig: Rig, body: Any) -> None:
     """Seen by a program that is not Python."""
     _, output = rig.finish(rig.job(body))
     lines = dict(line.split(":\t", 1) for line in output.decode().splitlines() if ":\t" in line)
-    assert int(lines["SigIgn"], 16) == int(lines["SigBlk"], 16) == int(lines["SigCgt"], 16) == 0
+    assert int(lines["SigIgn"], 16) & ~C_LIBRARYS_OWN == 0
+    assert int(lines["SigBlk"], 16) == int(lines["SigCgt"], 16) == 0
 
 
 def test_a_broken_pipe_ends_the_writer(rig: Rig) -> None:
