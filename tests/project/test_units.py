@@ -156,10 +156,14 @@ def test_a_service_managers_life_with_the_daemon(tmp_path):
         done = manager.reload()
         assert done.returncode == 0, done.stderr
         assert "more" in done.stdout
+        manager.heard("RELOADING")
+        manager.heard("READY")
         jobs.write_text("[jobs.long]\ncomand = 'true'\n")
         done = manager.reload()
         assert done.returncode == 4
         assert "comand" in done.stderr
+        manager.heard("RELOADING")
+        manager.heard("READY")
         for text in (jobs.read_text(), right):
             # The other way to reload, as by `systemctl kill -s HUP`; a bad file is no way to get stuck in it.
             jobs.write_text(text)
