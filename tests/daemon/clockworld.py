@@ -20,9 +20,9 @@ from jobrun.domain import events as ev
 from jobrun.domain.definition import decode
 from jobrun.domain.instants import SECOND, Duration, Instant
 from jobrun.domain.job import After, At, Cron, Every, Job, Overlap, Plan, Schedule, ShellCommand
-from jobrun.domain.ledger import Fact
+from jobrun.domain.ledger import Fact, RunCreated
 from jobrun.domain.records import HostEvent
-from jobrun.domain.run import Delayed, Exit, ProcessIdentity, Run
+from jobrun.domain.run import Delayed, Done, Exit, ProcessIdentity, Run
 from jobrun.domain.slots import ClockJump
 from jobrun.store.writer import Ledger
 
@@ -100,10 +100,11 @@ class ClockWorld:
     def __init__(self, path: Path | None, start: Instant, jobs: Sequence[Job] = ()) -> None:
         self.start, self.real, self.set, self.slept = start, 0, 0, 0
         self.path = path
+        self.frozen = False
         self.ledger = None if path is None else Ledger(path)
-        self.facts: list[Fact] = []
+        self.events: list[HostEvent] = []
         self.starts: list[tuple[int, Instant, Run]] = []
-        self.skipped: list[Run] = []
+        self.skips: list[Run] = []
         self.exit_code: Callable[[Run], int] = lambda _run: 0
         self.plan = Plan(jobs={job.name: job for job in jobs})
         self.boot()
@@ -161,20 +162,22 @@ class ClockWorld:
     async def _commit(self, facts: Sequence[Fact]) -> None:
         if self.ledger is not None:
             self.ledger.commit(facts)
-        self.facts.extend(fact for fact in facts if isinstance(fact, HostEvent))
+        for fact in facts:
+            if isinstance(fact, HostEvent) and fact.kind in ("clock_stepped", "suspended", "stalled"):
+                self.events.append(fact)
+            if isinstance(fact, RunCreated) and isinstance(fact.run.status, Done):
+                self.skips.append(fact.run)
 
     def _stepped(self, before: Instant, after: Instant) -> None:
         self.engine.post_first(ClockSet(ClockJump(before, after)))
         self.alarms.look_again()
 
     def _gap(self, kind: str, since: Instant, span: Duration) -> None:
+        if kind == "stalled" and not self.frozen:
+            return  # A tick that was not played, because nothing could have come of it.
         self.engine.post_first(Noted(kind, {"since": since, "span": span}))
         self.engine.post(Recheck())
         self.alarms.look_again()
-
-    @property
-    def events(self) -> list[HostEvent]:
-        return [fact for fact in self.facts if isinstance(fact, HostEvent)]
 
     async def settle(self) -> None:
         while len(self.engine.inbox):
@@ -206,10 +209,11 @@ class ClockWorld:
         await self.settle()
 
     async def step(self, by: Duration) -> None:
-        """Somebody sets the clock; a tick is at most a second away."""
+        """Somebody sets the clock, and the watch's tick comes right then."""
         self.watch.compare()
         self.set += by
-        await self.tick()
+        self.watch.compare()
+        await self.settle()
 
     async def sleep(self, span: Duration) -> None:
         """The host is suspended."""
@@ -224,7 +228,9 @@ class ClockWorld:
         """The daemon is stopped (SIGSTOP) and goes on later."""
         self.watch.compare()
         self.real += span
+        self.frozen = True
         await self.tick()
+        self.frozen = False
 
 
 @contextmanager
