@@ -26,7 +26,7 @@ _jobrun() {
         return
     fi
     case "$command" in
-        '') flags='--config --state-dir --utc --help --version' kind='words init check schema add remove list show next explain pause resume status history logs run submit wait cancel retry daemon reload stop completion' ;;
+        '') flags='--config --state-dir --utc --help --version' kind='words init check schema add remove list show next explain why pause resume status history logs run submit wait cancel retry daemon reload stop completion' ;;
         init) flags='--stdout --config --state-dir --utc --help' kind='none' ;;
         check) flags='--json --config --state-dir --utc --help' kind='none' ;;
         schema) flags='--config --state-dir --utc --help' kind='none' ;;
@@ -36,10 +36,11 @@ _jobrun() {
         show) flags='--resolved --json --config --state-dir --utc --help' kind='ask jobs runs' ;;
         next) flags='-n --count --expr --tz --from --json --config --state-dir --utc --help' kind='ask jobs' ;;
         explain) flags='--tz --from -n --count --json --config --state-dir --utc --help' kind='none' ;;
+        why) flags='--at --slot --last --json --config --state-dir --utc --help' kind='ask jobs' ;;
         pause) flags='-q --queue --reason --config --state-dir --utc --help' kind='ask jobs' ;;
         resume) flags='-q --queue --config --state-dir --utc --help' kind='ask jobs' ;;
         status) flags='-w --watch --json --config --state-dir --utc --help' kind='ask jobs' ;;
-        history) flags='-o --outcome --cause -q --queue --live --since --until -n --limit --before --json --config --state-dir --utc --help' kind='ask jobs' ;;
+        history) flags='-o --outcome --cause -q --queue --live --since --until -n --limit --before --versions --json --config --state-dir --utc --help' kind='ask jobs' ;;
         logs) flags='-f --follow --attempt -n --lines --stdout --stderr --raw --json --config --state-dir --utc --help' kind='ask runs jobs' ;;
         run) flags='-w --wait -f --follow --in --at -e --env --priority --json --config --state-dir --utc --help' kind='ask jobs' ;;
         submit) flags='--name -q --queue -w --wait -f --follow --in --at --timeout --attempts --delay --template -e --env --cwd --memory --priority --json --config --state-dir --utc --help' kind='none' ;;
@@ -84,6 +85,8 @@ _jobrun() {
         explain:--tz) kind='none' ;;
         explain:--from) kind='none' ;;
         explain:-n|explain:--count) kind='none' ;;
+        why:--at) kind='none' ;;
+        why:--slot) kind='none' ;;
         pause:-q|pause:--queue) kind='ask queues' ;;
         pause:--reason) kind='none' ;;
         resume:-q|resume:--queue) kind='ask queues' ;;

@@ -42,6 +42,7 @@ complete -c jobrun -n __jobrun_no_command -a list -d 'List the jobs'
 complete -c jobrun -n __jobrun_no_command -a show -d 'Show everything about a job or a run'
 complete -c jobrun -n __jobrun_no_command -a next -d 'Show when jobs are due next'
 complete -c jobrun -n __jobrun_no_command -a explain -d 'Say in words what a cron expression means'
+complete -c jobrun -n __jobrun_no_command -a why -d 'Say why a job ran at a moment, did not run, or will'
 complete -c jobrun -n __jobrun_no_command -a pause -d 'Pause a job or a queue'
 complete -c jobrun -n __jobrun_no_command -a resume -d 'Resume a paused job or queue'
 complete -c jobrun -n __jobrun_no_command -a status -d 'Show what is going on: the daemon, live runs, every job'
@@ -109,6 +110,12 @@ complete -c jobrun -n '__jobrun_command_is explain' -l from -x -d 'The dates aft
 complete -c jobrun -n '__jobrun_command_is explain' -s n -l count -x -d 'How many dates'
 complete -c jobrun -n '__jobrun_command_is explain' -l json -d 'Print JSON; its shape is in docs/json.md'
 
+complete -c jobrun -n '__jobrun_command_is why' -l at -x -d 'At this time: "03:00", "yesterday", "2026-03-01T03:00"'
+complete -c jobrun -n '__jobrun_command_is why' -l slot -x -d 'The last slot at or before this time'
+complete -c jobrun -n '__jobrun_command_is why' -l last -d 'The last slot that has come due'
+complete -c jobrun -n '__jobrun_command_is why' -l json -d 'Print JSON; its shape is in docs/json.md'
+complete -c jobrun -n '__jobrun_command_is why' -a '(__jobrun_ask jobs)'
+
 complete -c jobrun -n '__jobrun_command_is pause' -s q -l queue -x -a '(__jobrun_ask queues)' -d 'A queue; may be repeated'
 complete -c jobrun -n '__jobrun_command_is pause' -l reason -x -d 'Why, for the record'
 complete -c jobrun -n '__jobrun_command_is pause' -a '(__jobrun_ask jobs)'
@@ -128,6 +135,7 @@ complete -c jobrun -n '__jobrun_command_is history' -l since -x -d 'From this mo
 complete -c jobrun -n '__jobrun_command_is history' -l until -x -d 'Up to this moment, written like --since'
 complete -c jobrun -n '__jobrun_command_is history' -s n -l limit -x -d 'At most this many'
 complete -c jobrun -n '__jobrun_command_is history' -l before -x -a '(__jobrun_ask runs)' -d 'Only runs with a smaller number'
+complete -c jobrun -n '__jobrun_command_is history' -l versions -d 'Of a job: when its definition changed, and how'
 complete -c jobrun -n '__jobrun_command_is history' -l json -d 'Print JSON; its shape is in docs/json.md'
 complete -c jobrun -n '__jobrun_command_is history' -a '(__jobrun_ask jobs)'
 

@@ -42,6 +42,7 @@ COMMANDS: dict[str, Entry] = {
         ("jobs", "show", "Show everything about a job or a run."),
         ("jobs", "next", "Show when jobs are due next."),
         ("jobs", "explain", "Say in words what a cron expression means."),
+        ("jobs", "why", "Say why a job ran at a moment, did not run, or will."),
         ("jobs", "pause", "Pause a job or a queue."),
         ("jobs", "resume", "Resume a paused job or queue."),
         ("runs", "status", "Show what is going on: the daemon, live runs, every job."),

@@ -5,11 +5,14 @@ between two attempts is not done. The engine sees adopted runs like any other,
 so the rule holds over a restart of the daemon.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobrun.domain.job import Overlap
 from jobrun.domain.run import Run
+
+_NAMED = re.compile(r"run (\d+) of this job is ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,12 @@ def decide_overlap(rule: Overlap, unfinished: Sequence[Run]) -> Proceed | SkipSl
         return SkipSlot(f"run {waiting[0].id} of this job is already waiting ({waiting[0].state})")
     first = unfinished[0]
     return SkipSlot(f"run {first.id} of this job is unfinished ({first.state})")
+
+
+def run_in_the_way(detail: str) -> int | None:
+    """The run that a `SkipSlot.detail` names, read back; None for any other sentence."""
+    found = _NAMED.match(detail)
+    return int(found[1]) if found is not None else None
 
 
 def may_run_beside(rule: Overlap) -> bool:

@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "30 2 * * *",
     ),
     "explain": ("explain", "30 2 * * *", "--tz", "Europe/Berlin", "-n", "3", "--from", "2026-03-27T12:00"),
+    "why": ("why", "poll", "--last"),
+    "versions": ("history", "backup", "--versions"),
     "check": ("check",),
     "wait": ("wait", "1", "2"),
 }

@@ -32,6 +32,23 @@ SHAPES: tuple[tuple[str, str, str], ...] = (
     ("show_job", "jobrun show JOB --json", "A job, as in `list`, with its whole definition."),
     ("history", "jobrun history --json", "Runs, newest first; also of `history JOB` and with any filter."),
     (
+        "versions",
+        "jobrun history JOB --versions --json",
+        "The definitions of a job, newest first; `changes` are against the one before, `old` and `new` are "
+        "TOML text. `in_plan` false: the job was not in the job file then, or only runs asked for had it.",
+    ),
+    (
+        "why",
+        "jobrun why JOB --json",
+        "What became of the job in [`from`, `to`). `verdict` is that of the last of `slots`, else of `runs`: "
+        "`ran`, `running`, `waiting`, `not_started`, `skipped`, `cancelled`, `undecided` (past, no daemon "
+        "has looked since; `would` foretells), `no_record`, `will_run`, `paused`, `disabled`, `removed`, "
+        "`not_due`, `unknown` (before its first definition). `slots` are at most the 12 newest, `slot_count` "
+        "counts all. `late` goes with a start, `in_the_way` with the cause `overlap`; `outages` are times "
+        "without a daemon, of suspends and of clock steps that have to do with it. Moments are in the job's "
+        "zone.",
+    ),
+    (
         "show_run",
         "jobrun show RUN --json",
         "A run as in `history`, with its lateness, attempts, outputs and definition. `left_behind` counts "

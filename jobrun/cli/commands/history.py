@@ -12,8 +12,8 @@ from jobrun.domain.errors import UsageError
 from jobrun.domain.run import Cause, Outcome
 
 EXAMPLES = (
-    ("jobrun history backup", "the runs of one job"),
     ("jobrun history --outcome failed --outcome timed_out --since yesterday", "what went wrong since then"),
+    ("jobrun history backup --versions", "when its definition changed, and how"),
     ("jobrun history --cause overlap --json", "every slot that was skipped for an unfinished run"),
 )
 
@@ -39,17 +39,27 @@ def command(
     before: Annotated[
         int | None, typer.Option("--before", metavar="RUN", help="Only runs with a smaller number.")
     ] = None,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="Of a job: when its definition changed, and how.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """List runs, newest first.
 
     Every due moment is here: as a run, or as skipped with its cause. A long missed stretch is one line
     and says how many slots it holds. --since and --until go by the moment at which the run
-    came into being.
+    came into being. With --versions: each definition of the job that was in force, what changed with it in
+    the words of the job file, and the runs under it.
     """
     from jobrun.store.views import RunFilter
 
     reach = reach_of(context)
+    if versions:
+        if job is None:
+            raise UsageError("--versions is about one job.", "Name it: jobrun history JOB --versions")
+        from jobrun.cli.jobversions import show_versions
+
+        return show_versions(reach, job, json=json)
     if not reach.has_store:
         return _no_store(json)
     moment = now()
