@@ -151,7 +151,11 @@ def attempts_follow_one_another(case: Case) -> Iterator[str]:
             yield f"attempt {_name(line.fence)} was at work after attempt {newest[line.run]} began"
         newest[line.run] = max(newest.get(line.run, 0), line.attempt)
     for (run, number), row in case.evidence.attempts.items():
-        if number < case.evidence.runs[run]["attempt"] and row["ended_at"] is None:
+        if (
+            run in case.evidence.runs
+            and number < case.evidence.runs[run]["attempt"]
+            and row["ended_at"] is None
+        ):
             yield f"attempt {run}.{number} is open though a later one exists"
 
 
@@ -315,7 +319,7 @@ def limits_hold(case: Case) -> Iterator[str]:
             continue
         begun = case.evidence.attempts.get(line.fence)
         for other in [fence for fence in held if fence not in ended]:
-            end = case.evidence.attempts[other]["ended_at"]
+            end = case.evidence.attempts.get(other, {}).get("ended_at")
             if begun is not None and end is not None and end <= (begun["started_at"] or begun["opened_at"]):
                 held.discard(other)
         held.add(line.fence)
@@ -331,8 +335,9 @@ def promises_are_kept(case: Case) -> Iterator[str]:
         if run is None or (run["job"], run["trigger"]) != (job, trigger):
             yield f"run {run_id} of {job} was acknowledged and is not in the history"
     for run_id in case.acknowledged.cancelled:
-        if runs[run_id]["state"] not in ("stopping", "done"):
-            yield f"run {run_id} was to be cancelled, that was acknowledged, it is {runs[run_id]['state']}"
+        state = runs[run_id]["state"] if run_id in runs else "not in the history"
+        if state not in ("stopping", "done"):
+            yield f"run {run_id} was to be cancelled, that was acknowledged, it is {state}"
     for new, old in case.acknowledged.retried.items():
         if new not in runs or runs[new]["retry_of"] != old:
             yield f"run {new}, the retry of {old}, was acknowledged and is not in the history"

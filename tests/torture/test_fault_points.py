@@ -38,7 +38,7 @@ REQUESTS = (
 def jobs() -> list[TortureJob]:
     return [
         TortureJob("tick", "every", period=1, nap="0.1", lock="tick"),
-        TortureJob("boot", "reboot", nap="0.1", lock="boot"),
+        TortureJob("boot", "reboot", nap="2", lock="boot"),
         TortureJob("by-hand", "manual", nap="0.1", overlap="allow"),
         TortureJob("fails", "manual", attempts=3, codes="5,6,0", overlap="queue_all", lock="fails"),
         TortureJob(
