@@ -107,6 +107,8 @@ class Service:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(engine, *self._tasks, return_exceptions=True)
+            # While a reader is open, the writer's end cannot fold the log into the database.
+            self._history.close()
 
     def _build(self, snapshot: Snapshot) -> None:
         self._history = History(self._places.database)
