@@ -40,13 +40,17 @@ def load_zone(name: str) -> zoneinfo.ZoneInfo:
             return zoneinfo.ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         pass
-    near = _near_zone(name)
+    known = zoneinfo.available_timezones()
+    if not known:
+        raise ValueError(
+            f'"{name}" cannot be looked up: there is no time zone database here; install the package tzdata'
+        )
+    near = _near_zone(name, known)
     hint = f'; did you mean "{near}"?' if near else '; names look like "Europe/Berlin" or "UTC"'
     raise ValueError(f'"{name}" is not a known time zone{hint}')
 
 
-def _near_zone(name: str) -> str | None:
-    known = zoneinfo.available_timezones()
+def _near_zone(name: str, known: set[str]) -> str | None:
     lower = {zone.lower(): zone for zone in sorted(known, reverse=True)}
     cities: dict[str, str] = {}
     for zone in sorted(known):

@@ -25,7 +25,7 @@ from jobrun.proc.cgroup import AttemptCgroup, Delegated
 from jobrun.proc.environment import expand, job_environment
 from jobrun.proc.files import AttemptFiles, attempt_files
 from jobrun.proc.refusal import SpawnRefused, errno_words
-from jobrun.proc.script import RUN_ARGV, limit_lines, sh_argv, shell_words, surround
+from jobrun.proc.script import RUN_ARGV, SH, limit_lines, sh_argv, shell_words, surround
 
 CRON_UMASK = 0o022
 _CALL = Path(__file__).parent.parent / "task" / "call.py"
@@ -127,7 +127,8 @@ def _command(job: Job, env: Mapping[str, str], cwd: str, who: Account) -> tuple[
     """The sh's last line, its parameters, and the call text of a Python body."""
     match job.body:
         case ShellCommand(text, shell):
-            line, words = shell_words(text, _program(shell, env, cwd, who))
+            # /bin/sh is the host's, and is found missing or broken by the start itself.
+            line, words = shell_words(text, shell if shell == SH else _program(shell, env, cwd, who))
             call = None
         case ArgvCommand(argv):
             program = _program(argv[0], env, cwd, who)
