@@ -10,6 +10,7 @@ from dataclasses import replace
 from jobrun.daemon import moves
 from jobrun.daemon.batch import Batch
 from jobrun.daemon.book import Book, Cursor, ScheduleId
+from jobrun.daemon.clockwatch import STEP
 from jobrun.domain.calendar import is_fixed_time
 from jobrun.domain.instants import DAY, SECOND, Duration, Instant, to_iso
 from jobrun.domain.job import After, At, CatchUp, Cron, Every, Job, Reboot, Schedule
@@ -114,6 +115,12 @@ class Dues:
         self._book.set(self._book.cursors, where, lowered)
         batch.facts.append(ScheduleSeen(*where, anchor, cursor.decided_until, None))
         return lowered
+
+    def find_set_back(self, now: Instant) -> ClockJump | None:
+        """Slots decided, or runs ended, ahead of now: the clock was set back while no daemon lived."""
+        decided = (cursor.decided_until for cursor in self._book.cursors.values())
+        ahead = max((*decided, *self._book.ended.values()), default=0)
+        return ClockJump(ahead, now) if ahead - now >= STEP else None
 
     def _follows_back(self, schedule: Schedule, cursor: Cursor, jump: ClockJump, now: Instant) -> bool:
         """Whether the schedule's slots in the time that comes a second time are due a second time."""

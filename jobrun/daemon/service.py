@@ -17,7 +17,7 @@ from jobrun.conf.paths import Places
 from jobrun.conf.read import JobFile
 from jobrun.daemon.alarm import Alarm
 from jobrun.daemon.answers import Answers
-from jobrun.daemon.clockwatch import STEP, ClockWatch
+from jobrun.daemon.clockwatch import ClockWatch
 from jobrun.daemon.control import Control
 from jobrun.daemon.due import Dues
 from jobrun.daemon.engine import Engine
@@ -131,6 +131,7 @@ class Service:
             log=self._log,
         )
         self._post_seen = fault.around_post(engine.post) if fault else engine.post
+        self._dues = dues
         self._hold = Hold(engine, self._log)
         self._reloader = Reloader(
             self._places,
@@ -214,12 +215,9 @@ class Service:
             await asyncio.wait({planned}, timeout=_LOOK)
 
     def _check_cursors(self, now: Instant) -> None:
-        """Slots decided, or runs ended, ahead of now: the clock was set back while no daemon lived."""
-        book = self._engine.book
-        decided = (cursor.decided_until for cursor in book.cursors.values())
-        ahead = max((*decided, *book.ended.values()), default=0)
-        if ahead - now >= STEP:
-            self._engine.post(ClockSet(ClockJump(ahead, now)))
+        jump = self._dues.find_set_back(now)
+        if jump is not None:
+            self._engine.post(ClockSet(jump))
 
     async def _end(self) -> None:
         stop = self._stop

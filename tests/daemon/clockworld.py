@@ -102,6 +102,9 @@ class ClockWorld:
         self.path = path
         self.frozen = False
         self.ledger = None if path is None else Ledger(path)
+        if self.ledger is not None:
+            # No power fails here, and there are hundreds of simulated minutes to a second.
+            self.ledger._connection.execute("PRAGMA synchronous = OFF")
         self.events: list[HostEvent] = []
         self.starts: list[tuple[int, Instant, Run]] = []
         self.skips: list[Run] = []
@@ -178,6 +181,12 @@ class ClockWorld:
         self.engine.post_first(Noted(kind, {"since": since, "span": span}))
         self.engine.post(Recheck())
         self.alarms.look_again()
+
+    def tell_of_a_clock_set_back(self) -> None:
+        """What the service finds out at its start."""
+        jump = self.dues.find_set_back(self.wall)
+        if jump is not None:
+            self.engine.post(ClockSet(jump))
 
     async def settle(self) -> None:
         while len(self.engine.inbox):
