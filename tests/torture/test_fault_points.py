@@ -146,8 +146,8 @@ def _kill_a_tree(arena: Arena) -> None:
 @pytest.fixture(scope="module")
 def outcomes(request, tmp_path_factory):
     """All chosen points, a few at a time: each mostly waits for its jobs."""
-    points = [item.callspec.params["point"] for item in request.session.items if hasattr(item, "callspec")]
-    chosen = [point for point in points if point in POINTS]
+    cases = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    chosen = [case["point"] for case in cases if case.get("point") in POINTS]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {point: pool.submit(die_there, tmp_path_factory.mktemp("f"), point) for point in chosen}
 
