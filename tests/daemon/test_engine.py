@@ -18,7 +18,7 @@ from jobrun.daemon.book import Book
 from jobrun.daemon.due import Dues
 from jobrun.daemon.engine import Engine
 from jobrun.daemon.inbox import Happened, PlanRead, Recheck, RunAsked, StopAsked
-from jobrun.daemon.service import _book_of as book_of
+from jobrun.daemon.opening import book_of
 from jobrun.domain import events as ev
 from jobrun.domain.errors import StoreTrouble
 from jobrun.domain.instants import SECOND
