@@ -26,7 +26,7 @@ _jobrun() {
         return
     fi
     case "$command" in
-        '') flags='--config --state-dir --utc --help --version' kind='words init check schema add remove list show next explain why pause resume status history logs run submit wait cancel retry daemon reload stop completion' ;;
+        '') flags='--config --state-dir --utc --help --version' kind='words init check schema add remove list show next explain why pause resume status history logs run submit wait cancel retry daemon reload stop doctor completion' ;;
         init) flags='--stdout --config --state-dir --utc --help' kind='none' ;;
         check) flags='--json --config --state-dir --utc --help' kind='none' ;;
         schema) flags='--config --state-dir --utc --help' kind='none' ;;
@@ -50,6 +50,7 @@ _jobrun() {
         daemon) flags='--log-format --log-level --on-stop --set-aside-corrupt --config --state-dir --utc --help' kind='none' ;;
         reload) flags='-n --dry-run --json --config --state-dir --utc --help' kind='none' ;;
         stop) flags='--mode --no-wait --config --state-dir --utc --help' kind='none' ;;
+        doctor) flags='--deep --json --config --state-dir --utc --help' kind='none' ;;
         completion) flags='--config --state-dir --utc --help' kind='words bash zsh fish' ;;
     esac
     case "$command:$prev" in

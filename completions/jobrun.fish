@@ -56,6 +56,7 @@ complete -c jobrun -n __jobrun_no_command -a retry -d 'Run failed runs again, as
 complete -c jobrun -n __jobrun_no_command -a daemon -d 'Run the daemon in the foreground'
 complete -c jobrun -n __jobrun_no_command -a reload -d 'Make the daemon read its job file again'
 complete -c jobrun -n __jobrun_no_command -a stop -d 'Stop the daemon'
+complete -c jobrun -n __jobrun_no_command -a doctor -d 'Show what this host offers and what is wrong'
 complete -c jobrun -n __jobrun_no_command -a completion -d 'Print the shell completion script'
 
 complete -c jobrun -n '__jobrun_command_is init' -l stdout -d 'Print it instead of writing it'
@@ -195,5 +196,8 @@ complete -c jobrun -n '__jobrun_command_is reload' -l json -d 'Print JSON; its s
 
 complete -c jobrun -n '__jobrun_command_is stop' -l mode -x -a 'drain leave kill' -d 'drain: wait for running jobs, then stop them; leave: let them run on for the next daemon; kill: stop them at once'
 complete -c jobrun -n '__jobrun_command_is stop' -l no-wait -d 'Do not wait until it has ended'
+
+complete -c jobrun -n '__jobrun_command_is doctor' -l deep -d 'Check every page of the database'
+complete -c jobrun -n '__jobrun_command_is doctor' -l json -d 'Print JSON; its shape is in docs/json.md'
 
 complete -c jobrun -n '__jobrun_command_is completion' -a 'bash zsh fish'

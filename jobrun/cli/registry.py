@@ -56,6 +56,7 @@ COMMANDS: dict[str, Entry] = {
         ("host", "daemon", "Run the daemon in the foreground."),
         ("host", "reload", "Make the daemon read its job file again."),
         ("host", "stop", "Stop the daemon."),
+        ("host", "doctor", "Show what this host offers and what is wrong."),
         ("host", "completion", "Print the shell completion script."),
     )
 }

@@ -179,6 +179,20 @@ def find_delegated(root: Path = Path("/proc/self"), gate: int | None = None) -> 
     To be called once, early: it takes the lowest free descriptor for the gate,
     unless one is given.
     """
+    found = look_for_delegated(root)
+    if found is None:
+        return None
+    path, has_subgroup = found
+    if gate is None:
+        gate = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
+    if gate > _LAST_SINGLE_DIGIT:
+        os.close(gate)
+        return None
+    return Delegated(path, _switch_on(path) if has_subgroup else frozenset(), gate)
+
+
+def look_for_delegated(root: Path = Path("/proc/self")) -> tuple[Path, bool] | None:
+    """The delegated cgroup of a process, and whether the process is in a subgroup of it; changes nothing."""
     own = _own_directory(root)
     if own is None:
         return None
@@ -186,12 +200,7 @@ def find_delegated(root: Path = Path("/proc/self"), gate: int | None = None) -> 
     path = own.parent if has_subgroup else own
     if not _is_delegated(path) or not (path / "cgroup.procs").exists() or not os.access(path, os.W_OK):
         return None
-    if gate is None:
-        gate = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
-    if gate > _LAST_SINGLE_DIGIT:
-        os.close(gate)
-        return None
-    return Delegated(path, _switch_on(path) if has_subgroup else frozenset(), gate)
+    return path, has_subgroup
 
 
 def _own_directory(root: Path) -> Path | None:

@@ -65,6 +65,12 @@ SHAPES: tuple[tuple[str, str, str], ...] = (
     ("next_expr", "jobrun next --expr EXPR --json", "The next dates of a cron text."),
     ("explain", "jobrun explain EXPR --json", "A cron text in words, with dates and remarks."),
     ("check", "jobrun check --json", "The job file's problems."),
+    (
+        "doctor",
+        "jobrun doctor --json",
+        "What this host offers and what is wrong. `state` is `ok`, `note` or `problem`; `ok` is false if "
+        "there is a problem. Checks may be added, and their words change.",
+    ),
     ("wait", "jobrun wait RUN --json", "How runs ended; also of `run --wait` and `submit --wait`."),
 )
 
