@@ -248,9 +248,6 @@ class Answers:
             raise NotFound(f'There is no queue "{name}".', _did_you_mean(name, known))
 
     async def _ask(self, message: Callable[["asyncio.Future[dict[str, Any]]"], Asked]) -> dict[str, Any]:
-        if self._engine.trouble is not None:
-            # The engine is waiting for the store; a client should not have to.
-            raise self._engine.trouble
         reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._engine.post(message(reply))
         return await reply
