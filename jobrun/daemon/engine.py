@@ -37,7 +37,7 @@ from jobrun.domain.ledger import Fact, MetaSet, RunMoved, StaleWrite
 from jobrun.domain.records import HostEvent
 from jobrun.domain.run import Delayed, Run, Starting
 
-_RETRY_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0)
+_RETRY_AFTER = (0.2, 0.5, 1.0, 2.0)
 
 
 class Hands(Protocol):

@@ -230,6 +230,7 @@ class Service:
         self._passes("shutdown.begun")
         shutdown = Shutdown(
             self._engine,
+            processes=self._supervisor.__len__,
             timeout=self._reloader.job_file.plan.settings.shutdown_timeout,
             now=wall_clock,
             log=self._log,

@@ -33,9 +33,16 @@ class Shutdown:
     """Carries one stop through."""
 
     def __init__(
-        self, engine: Engine, *, timeout: Duration, now: Callable[[], Instant], log: Callable[..., None]
+        self,
+        engine: Engine,
+        *,
+        processes: Callable[[], int],
+        timeout: Duration,
+        now: Callable[[], Instant],
+        log: Callable[..., None],
     ) -> None:
         self._engine = engine
+        self._processes = processes
         self._timeout = seconds(timeout)
         self._now = now
         self._log = log
@@ -63,10 +70,14 @@ class Shutdown:
     def _running(self) -> list[Run]:
         return [run for run in self._engine.book.runs.values() if run.has_process]
 
+    def _is_busy(self) -> bool:
+        """Whether any run has a process. A store in trouble takes no ends, so then the processes count."""
+        return self._processes() > 0 if self._engine.trouble is not None else bool(self._running())
+
     async def _until_idle(self, cut_short: Callable[[], bool], limit: float | None) -> None:
         loop = asyncio.get_running_loop()
         deadline = None if limit is None else loop.time() + limit
-        while self._running() and not cut_short():
+        while self._is_busy() and not cut_short():
             if deadline is not None and loop.time() >= deadline:
                 return
             await asyncio.sleep(_LOOK)

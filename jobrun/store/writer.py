@@ -121,7 +121,9 @@ class Ledger:
         except sqlite3.Error as error:
             self._newest = newest
             self._roll_back()
-            raise self._told(error) from error
+            told = self._told(error)
+            self._look_anew_if_damaged(error)
+            raise told from error
         except BaseException:
             self._newest = newest
             self._roll_back()
@@ -234,6 +236,13 @@ class Ledger:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
+            self._is_open = False
+            self._connection.close()
+
+    def _look_anew_if_damaged(self, error: sqlite3.Error) -> None:
+        """Damaged pages stay in the connection's memory: the next try opens the file anew, and checks it."""
+        words = words_for(error, self._path)
+        if self._is_open and words is not None and words.is_damage:
             self._is_open = False
             self._connection.close()
 
