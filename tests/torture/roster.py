@@ -82,7 +82,8 @@ class TortureJob:
                 matching = (s for s in seconds if s % 60 % self.period == self.offset % self.period)
                 return (s * SECOND for s in matching if s % 60 >= self.offset)
             case "at":
-                return iter([self.moment * SECOND] if self.moment * SECOND <= until else [])
+                # One that had passed when a daemon first read of it is not due.
+                return iter([self.moment * SECOND] if anchor < self.moment * SECOND <= until else [])
             case _:
                 return None
 
