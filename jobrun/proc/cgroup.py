@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobrun.domain.run import Fence, ProcessIdentity
+from jobrun.proc.identity import rest
 
 _LAST_SINGLE_DIGIT = 9
 _CONTROLLERS = ("memory", "pids")
@@ -142,7 +143,7 @@ class AttemptCgroup:
         while self._events("cgroup.events").get(key, value) != value:
             if time.monotonic() > until:
                 return False
-            time.sleep(0.0005)
+            rest(0.0005)
         return True
 
     def _events(self, name: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ again. Everything that signals or adopts a process compares all three.
 """
 
 import os
+import select
 import signal
 import time
 from collections.abc import Iterable
@@ -94,6 +95,11 @@ def read_proc(path: str) -> bytes:
         os.close(fd)
 
 
+def rest(seconds: float) -> None:
+    """Sleep. Not by `time.sleep`: libfaketime with an unfaked monotonic clock has it refused (EINVAL)."""
+    select.select((), (), (), seconds)
+
+
 def environments(stats: Iterable[ProcStat]) -> dict[int, frozenset[bytes]]:
     """The environment (`NAME=value`) each process had at its exec, by pid; empty if it is not ours to read.
 
@@ -106,7 +112,7 @@ def environments(stats: Iterable[ProcStat]) -> dict[int, frozenset[bytes]]:
     waiting = [stat for stat in stats if stat.parent not in _KERNEL]
     for pause in _EXEC_PAUSES:
         if pause:
-            time.sleep(pause)
+            rest(pause)
             waiting = [stat for stat in waiting if _is_still(stat)]
         unsettled = []
         for stat in waiting:

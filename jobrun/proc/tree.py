@@ -16,7 +16,16 @@ from contextlib import suppress
 from jobrun.domain.run import ProcessIdentity
 from jobrun.proc import cgroup, kin
 from jobrun.proc.environment import RUN_ID, STORE_ID
-from jobrun.proc.identity import ProcStat, boot_id, environments, is_alive, pids, read_stat, send_signal
+from jobrun.proc.identity import (
+    ProcStat,
+    boot_id,
+    environments,
+    is_alive,
+    pids,
+    read_stat,
+    rest,
+    send_signal,
+)
 from jobrun.proc.kin import become_subreaper, reap_strangers
 from jobrun.proc.spec import Marker
 
@@ -275,7 +284,7 @@ def _kill_all(find: Callable[[], list[ProcStat]], spared: int, patience: float) 
         if time.monotonic() > until:
             break
         if quiet < 2:
-            time.sleep(pause)
+            rest(pause)
             pause = min(pause * 2, _MAX_PAUSE)
     return len(killed)
 
