@@ -6,6 +6,7 @@ the run's marker: the independent witness that the daemon's own count is true.
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -102,7 +103,8 @@ def nothing_left(live: LiveDaemon, run_id: int) -> bool:
 
 
 def test_the_run_ends_with_its_leader_and_what_it_left_goes(daemon, pids):
-    """TRAPS, Processes: `killpg` misses children that called setsid; a child that holds the output."""
+    """TRAPS, Processes: `killpg` misses children that called setsid; on Python 3.11 waiting for an asyncio
+    subprocess hangs while a grandchild holds stdout. Files and pidfds do not."""
     live = a_daemon(daemon, "".join(job(name, f"{road(name, pids)}\nexit 3") for name in ROADS))
     runs = {name: live.run(name) for name in ROADS}
     for name, run_id in runs.items():
@@ -239,8 +241,6 @@ def test_what_an_adopted_run_left_goes_too(daemon, pids):
 
 def test_a_process_that_only_looks_like_one_of_ours_lives(daemon, tmp_path):
     """TRAPS, Processes: pid reuse. Another store's run of the same number is never touched."""
-    import subprocess
-
     live = a_daemon(daemon, job("short", "setsid sleep 1000 &"))
     stranger = subprocess.Popen(
         ["sleep", "1000"],
@@ -255,3 +255,37 @@ def test_a_process_that_only_looks_like_one_of_ours_lives(daemon, tmp_path):
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_tree_that_eats_memory_is_stopped_while_it_runs(daemon):
+    """TRAPS, State: `max_memory_per_child` looked at only between tasks: the task itself eats the machine."""
+    eater = f"{PYTHON} -c 'x = bytearray(60 << 20); import time; time.sleep(1000)'"
+    live = a_daemon(daemon, job("hungry", f"{eater} & {eater} & {eater}", 'limits.memory = "150M"'))
+    run_id = live.run("hungry")
+    run = live.done(run_id)
+    assert (run.status.outcome, run.status.cause) == (Outcome.FAILED, Cause.OOM)
+    assert nothing_left(live, run_id)
+
+
+def test_a_job_that_does_nothing_for_a_while_is_alive(daemon):
+    """TRAPS, Processes: heartbeats failed live runs when the machine was busy (dagu #1773, #2189)."""
+    live = a_daemon(daemon, job("still", "sleep 1; exit 6"))
+    run_id = live.run("still")
+    leader = live.in_state(run_id, "running").status.process.pid
+    os.killpg(leader, signal.SIGSTOP)
+    live.kill()  # and whoever looks at it again finds the process, not an age
+    live.start()
+    os.killpg(leader, signal.SIGCONT)
+    assert live.done(run_id).status.exit_code == 6
+
+
+def test_a_killed_job_takes_nobody_along(daemon):
+    """TRAPS, Processes: one SIGKILLed worker fails every job of the pool (ProcessPoolExecutor)."""
+    live = a_daemon(daemon, job("one", "sleep 1000") + job("other", "sleep 2; exit 0"))
+    one, other = live.run("one"), live.run("other")
+    leader = live.in_state(one, "running").status.process.pid
+    live.in_state(other, "running")
+    os.killpg(leader, signal.SIGKILL)
+    run = live.done(one)
+    assert (run.status.outcome, run.status.cause) == (Outcome.FAILED, Cause.SIGNAL)
+    assert live.done(other).status.outcome is Outcome.SUCCEEDED
