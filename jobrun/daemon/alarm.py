@@ -81,10 +81,14 @@ class Alarm:
             self._scheduler.shutdown(wait=False)
 
     def arm(self, where: ScheduleId) -> None:
-        """(Re)arm the alarm of a schedule; one without a next slot is disarmed."""
+        """(Re)arm the alarm of a schedule for its first undecided slot; without one it is disarmed.
+
+        That slot may have passed while the batch was committed: then it rings at once. A schedule
+        with one slot at a time (`at`, `after`) would otherwise never be looked at again.
+        """
         if asyncio.get_event_loop().is_closed():
             return
-        moment = self._next_at(where, from_datetime(datetime.now(UTC)))
+        moment = self._next_at(where, 0)
         if moment is None:
             self.disarm(where)
             return

@@ -203,12 +203,19 @@ def _drop_waiting(run: Run, event: StopRequested, _job: Job) -> Step:
 
 
 def _exited(run: Run, event: Exited, job: Job) -> Step:
-    end = judge(run, event.exit, job, oom=event.oom)
+    end = _ended_in_time(judge(run, event.exit, job, oom=event.oom), run, event.at)
     if end.cause is Cause.SHUTDOWN:
         return _give_back(run, end)
     if end.outcome is Outcome.LOST:
         return _lost(run, end, job)
     return _close(run, end, job, event.draw, Failure(end.outcome, end.exit_code, end.signal))
+
+
+def _ended_in_time(end: AttemptEnd, run: Run, now: Instant) -> AttemptEnd:
+    """The end as dated by the status file, unless the clock was set meanwhile and makes nonsense of it."""
+    status = run.status
+    begun = status.started_at if isinstance(status, Running | Stopping) else 0
+    return end if begun <= end.ended_at <= now else replace(end, ended_at=now)
 
 
 def _vanished(run: Run, event: Vanished, job: Job) -> Step:

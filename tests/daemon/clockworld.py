@@ -71,7 +71,7 @@ class Alarms:
         self.wake_at: Instant | None = None
 
     def arm(self, where) -> None:
-        moment = self.world.dues.next_at(where, self.world.wall)
+        moment = self.world.dues.next_at(where, 0)
         if moment is None:
             self.moments.pop(where, None)
         else:
@@ -101,6 +101,7 @@ class ClockWorld:
         self.start, self.real, self.set, self.slept = start, 0, 0, 0
         self.path = path
         self.frozen = False
+        self.commit_takes: Duration = 0
         self.ledger = None if path is None else Ledger(path)
         if self.ledger is not None:
             # No power fails here, and there are hundreds of simulated minutes to a second.
@@ -163,6 +164,7 @@ class ClockWorld:
         assert event != "engine.bug", fields
 
     async def _commit(self, facts: Sequence[Fact]) -> None:
+        self.real += self.commit_takes
         if self.ledger is not None:
             self.ledger.commit(facts)
         for fact in facts:

@@ -47,6 +47,20 @@ def test_no_interval_stalls_or_storms_when_the_clock_is_set(by, tmp_path):
     run_world(live())
 
 
+@pytest.mark.parametrize("when", [After(SECOND // 2), At(START + SECOND // 2), Every(SECOND // 2)])
+def test_a_slot_that_passes_while_the_store_is_slow_is_not_forgotten(when, tmp_path):
+    """TRAPS, Time: fires early or late, next is the same slot, stops for ever (bull#747); one lost link ends
+    the chain (bullmq#2643)."""
+
+    async def live() -> None:
+        with world_of(tmp_path / "jobrun.db", START, [timed_job("j", when)]) as world:
+            world.commit_takes = SECOND
+            await world.pass_until(20 * SECOND)
+            assert len(world.starts) >= (1 if isinstance(when, At) else 3)
+
+    run_world(live())
+
+
 @pytest.mark.parametrize("by", [-HOUR, HOUR])
 def test_an_interval_keeps_its_beat(by, tmp_path):
     """TRAPS, Time: `IntervalTrigger(days=1)` shifts by an hour at the spring change and stays there."""

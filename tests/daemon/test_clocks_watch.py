@@ -6,6 +6,7 @@ import time
 import pytest
 from daemon.clockworld import cron_job, run_world, world_of
 
+from jobrun.daemon.alarm import Alarm
 from jobrun.daemon.clockwatch import STALL, TICK, ClockWatch, Reading, read_clocks
 from jobrun.domain.instants import HOUR, MINUTE, SECOND
 from jobrun.domain.job import CatchUp, Overlap
@@ -139,3 +140,22 @@ def test_a_short_freeze_makes_nothing_late(tmp_path):
             assert not world.skips
 
     run_world(live())
+
+
+def test_the_alarm_rings_at_once_for_a_slot_that_has_passed():
+    """A slot that passed between the decision and its commit is the only one a one-off or a pause has."""
+
+    async def live() -> None:
+        passed = round(time.time() * SECOND) - 5 * SECOND
+        rung: list[tuple[str, str]] = []
+        alarm = Alarm(rung.append, lambda _where, after: passed if after < passed else None)
+        alarm.start()
+        alarm.arm(("j", "once"))
+        before = time.monotonic()
+        while not rung:
+            assert time.monotonic() - before < 30
+            await asyncio.sleep(0.01)
+        alarm.stop()
+        assert rung == [("j", "once")]
+
+    asyncio.run(live())
