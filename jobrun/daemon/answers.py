@@ -107,8 +107,9 @@ class Answers:
         table = args.get("table")
         if not isinstance(table, dict):
             raise UsageError('A submission needs a "table" with the job\'s keys.')
+        # Two submissions of one program are two wishes; only a job's slots can overlap.
         name = f"submit:{args.get('name') or 'command'}"
-        job = self._reloader.job_file.adhoc(name, table)
+        job = self._reloader.job_file.adhoc(name, {"overlap": "allow", **table})
         return await self._ask_for_run(job, Trigger.SUBMIT, args, by)
 
     async def _ask_for_run(
@@ -208,22 +209,25 @@ class Answers:
 
     async def _wait(self, args: Mapping[str, Any], _by: str) -> dict[str, Any]:
         runs = self._known_runs(args)
-        timeout = args.get("timeout")
-        live = {run_id: self._engine.finished(run_id) for run_id in runs if run_id in self._book.runs}
+        done: dict[int, Run] = {}
+        waited: dict[int, asyncio.Future[Run]] = {}
+        for run_id in runs:
+            row = self._history.run(run_id)
+            if row is not None and isinstance(row.run.status, Done):
+                done[run_id] = row.run
+            else:
+                # Also a run that has left the book while its end is on its way to the store: its
+                # future is fulfilled once the end is durable.
+                waited[run_id] = self._engine.finished(run_id)
         timed_out = False
-        if live:
-            _, pending = await asyncio.wait(live.values(), timeout=timeout)
+        if waited:
+            _, pending = await asyncio.wait(waited.values(), timeout=args.get("timeout"))
             timed_out = bool(pending)
             for future in pending:
                 # The next look at this run's waiters drops it.
                 future.cancel()
-        ended: list[Run] = []
-        for run_id in runs:
-            if run_id not in live:
-                row = self._history.run(run_id)
-                ended.extend([row.run] if row is not None else [])
-            elif live[run_id].done() and not live[run_id].cancelled():
-                ended.append(live[run_id].result())
+        done |= {run_id: future.result() for run_id, future in waited.items() if not future.cancelled()}
+        ended = [done[run_id] for run_id in runs if run_id in done]
         return {"runs": [_ended(run) for run in ended], "timed_out": timed_out}
 
     def _known_runs(self, args: Mapping[str, Any]) -> tuple[int, ...]:

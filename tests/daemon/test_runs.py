@@ -183,6 +183,12 @@ def test_submit_and_retry(live):
     assert live.client.call("retry", failed=True)["retried"][0]["run"] == second.id
 
 
+def test_two_submissions_of_one_program_both_run(live):
+    table = {"command": ["sleep", "30"]}
+    for run_id in [live.client.call("submit", name="sleep", table=table)["run"] for _ in range(2)]:
+        live.in_state(run_id, "running")
+
+
 def test_wait_answers_when_the_run_ends(live):
     run_id = live.run("soft")
     answer = live.client.call("wait", runs=[run_id], timeout=20, answer_within=25)
