@@ -53,7 +53,8 @@ class LiveDaemon:
         self.config = directory / "jobs.toml"
         self.state = directory / "state"
         self.config.write_text(job_file)
-        self.environ = {**os.environ, **(environ or {})}
+        # In the environment too, so that every job carries it and `sweep` finds what a test left.
+        self.environ = {**os.environ, "JOBRUN_STATE_DIR": str(self.state), **(environ or {})}
         self.process: subprocess.Popen[bytes] | None = None
         self.prefix: list[str] = []
         self._starts = 0
