@@ -40,13 +40,14 @@ def open_for_writing(
             _refuse_orphaned_log(path)
             _create(path)
         check_file(path)
+        _refuse_what_is_there(path)
         connection = _connect(path, "mode=rw", busy_timeout)
     except OSError as error:
         raise _refusal(path, error) from error
     except sqlite3.Error as error:
         raise refusal_for(path, error) from error
     try:
-        _prepare_writer(connection, path)
+        _prepare_writer(connection)
     except sqlite3.Error as error:
         connection.close()
         raise refusal_for(path, error) from error
@@ -56,8 +57,22 @@ def open_for_writing(
     return connection
 
 
-def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
-    version = _refuse_foreign(connection, path)
+def _refuse_what_is_there(path: Path) -> None:
+    """Raise StoreRefused for a database that is not ours, newer, or damaged.
+
+    A reader looks, because a reader changes nothing: a writer that closes
+    folds the log into the file, damaged or not, and deletes the log.
+    """
+    connection = _connect_to_read(path)
+    try:
+        _refuse_foreign(connection, path)
+        refuse_damage(connection, path)
+    finally:
+        connection.close()
+
+
+def _prepare_writer(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -65,7 +80,6 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {_LONGEST_WAL}")
-    refuse_damage(connection, path)
     # SQLite opens what it may not write to, and tells only when a statement could write.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("UPDATE meta SET value = value WHERE key = ''")

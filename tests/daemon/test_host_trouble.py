@@ -298,7 +298,7 @@ def holds(live: LiveDaemon) -> list[float]:
 
 
 @contextmanager
-def held(live: LiveDaemon, words: str, tries: int = 3):
+def held(live: LiveDaemon, words: str, tries: int = 2):
     """The questions about a host that cannot start processes: enter with it in trouble."""
     waiting = [live.run("ok") for _ in range(4)]
     spawn_trouble(live, words)
@@ -334,14 +334,14 @@ def test_no_processes(make):
     """EAGAIN from fork: the attempt is given back, starts wait half a second, doubling to thirty."""
     live = make()
     begin(live)
-    with held_block(live, "EAGAIN", no_more_processes(live)):
+    with held_block(live, "EAGAIN", no_more_processes(live), tries=3):
         pass
 
 
 @contextmanager
-def held_block(live: LiveDaemon, words: str, taken):
+def held_block(live: LiveDaemon, words: str, taken, tries: int = 2):
     with taken:
-        questions = held(live, words)
+        questions = held(live, words, tries)
         questions.__enter__()
         yield
     questions.__exit__(None, None, None)
@@ -395,7 +395,7 @@ def test_a_folder_that_cannot_be_made_is_not_the_jobs_fault(make):
     begin(live)
     shutil.rmtree(live.places.attempts)
     live.places.attempts.write_text("in the way")
-    questions = held(live, "ENOTDIR", tries=2)
+    questions = held(live, "ENOTDIR")
     questions.__enter__()
     live.places.attempts.unlink()
     with pytest.raises(StopIteration):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -148,6 +149,23 @@ def test_a_damaged_page_is_refused(path, table, is_small, monkeypatch):
     damaged_page_of(path, table)
     refusal = refused(path, "is damaged: .*Nothing was changed", StoreCorrupt)
     assert "--set-aside-corrupt" in refusal.hint
+
+
+def test_a_refused_start_leaves_the_log_as_it_is(path, tmp_path):
+    """Closing a writer would fold the log into the damaged file and delete it: evidence, and rescue, gone."""
+    ledger = a_ledger(path.parent)
+    ledger.commit(finished(queued(1)))
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for file in (path, wal_path(path)):
+        shutil.copy(file, crashed)
+    ledger.close()
+    copy = crashed / path.name
+    with copy.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xa5" * (copy.stat().st_size - 8192))
+    assert wal_path(copy).stat().st_size > 0
+    refused(copy, "is damaged: .*Nothing was changed", StoreCorrupt)
 
 
 def test_old_history_of_a_large_database_is_checked_on_suspicion(path, monkeypatch):
