@@ -157,13 +157,15 @@ def test_follow_goes_over_attempts_until_the_run_is_done(filling: Filling) -> No
     assert isinstance(run.status, Delayed)
     flush(filling)
     (filling.state_dir / "logs" / DAY / f"{run.id}.1.out").unlink()
-    run = filling.drive(run, DelayOver(NOON + 10 * SECOND), Admitted(NOON + 10 * SECOND))
-    run = filling.drive(run, Spawned(NOON + 10 * SECOND, PROCESS))
+    moment = run.status.until
+    run = filling.drive(run, DelayOver(moment), Admitted(moment))
+    run = filling.drive(run, Spawned(moment, PROCESS))
     flush(filling)
     grow(filling, run, b"three")
     until(lambda: reader.text.endswith(b"three"))
 
-    filling.drive(run, Exited(NOON + 12 * SECOND, Exit(ended_at=NOON + 12 * SECOND, exit_code=0), 0.5))
+    ended = moment + 2 * SECOND
+    filling.drive(run, Exited(ended, Exit(ended_at=ended, exit_code=0), 0.5))
     filling.close()
     out, err = reader.end()
     assert out == b"one\ntwo\nthree"
