@@ -6,11 +6,13 @@ offset, so that a line means the same tomorrow.
 
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
+from functools import cached_property
 
 from jobrun.cli.moments import iso_seconds, localize, relative_words, span_words
 from jobrun.cli.output import has_colour, on_terminal
 from jobrun.cli.reach import Reach, now
 from jobrun.cli.render import Block, Cell, Table, show
+from jobrun.cli.waits import Waits
 from jobrun.cli.words import DELAYS, TONES, cause_words
 from jobrun.domain.instants import DAY, SECOND, Instant
 from jobrun.domain.run import Delayed, Done, Queued, Running, Starting, Stopping
@@ -26,6 +28,12 @@ class Look:
         self.zone: tzinfo | None = reach.zone
         self.now = now() if moment is None else moment
         self.terminal = on_terminal() if terminal is None else terminal
+        self._reach = reach
+
+    @cached_property
+    def waits(self) -> Waits:
+        """What queued runs wait for."""
+        return Waits(self._reach.history)
 
     def moment(self, instant: Instant | None) -> str:
         """A moment: `21:04:10` today, with its date on other days; ISO in a pipe."""
@@ -83,7 +91,7 @@ def why(row: RunRow, look: Look) -> str:
         case Delayed():
             return f"until {look.moment(status.until)}: {DELAYS[status.reason]}"
         case Queued():
-            return f"waits for a place in queue {run.queue}"
+            return look.waits.words(run)
         case Starting():
             return ""
         case Running():

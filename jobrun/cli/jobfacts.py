@@ -1,32 +1,20 @@
 """`show JOB`: a job's definition, what became of it, and where each setting comes from."""
 
-from typing import Any
+from dataclasses import replace
 
 from jobrun.cli.cells import Look, outcome_cell
 from jobrun.cli.commands.list import job_shape
-from jobrun.cli.jobwords import body_words, schedule_words
+from jobrun.cli.filewords import changed_words, file_words
+from jobrun.cli.jobwords import body_words, particulars, schedule_words
 from jobrun.cli.known import KnownJob, known_job, unknown_job
 from jobrun.cli.output import say_json
 from jobrun.cli.reach import Reach, now
 from jobrun.cli.render import Cell, Facts, Table
 from jobrun.domain.definition import to_mapping
-from jobrun.domain.instants import format_duration
-from jobrun.domain.sizes import format_size
+from jobrun.domain.job import Backoff, Job, ShellCommand
 
-_TOLD_APART = {"name", "body", "schedules", "description", "tags", "queue", "enabled"}
-_SIZES = {"log_max", "memory"}
-_SPANS = {
-    "timeout",
-    "soft_timeout",
-    "grace",
-    "deadline",
-    "catch_up_window",
-    "catch_up_spread",
-    "delay",
-    "max_delay",
-    "cpu_time",
-    "keep_for",
-}
+_TOLD_APART = {"description", "tags", "queue", "enabled", "command", "shell", "python", "args"}
+_RETRYING = ("attempts", "backoff", "delay", "max_delay", "jitter")
 
 
 def show_job(reach: Reach, name: str, *, json: bool) -> None:
@@ -54,15 +42,14 @@ def _pairs(known: KnownJob, look: Look, moment: int) -> list[tuple[str, Cell | s
         pairs.append(("state", Cell(paused, "warn")))
     for schedule in job.schedules:
         upcoming = look.near(known.next_of(schedule, moment)) if job.enabled else "-"
-        pairs.append(("schedule", f"{schedule_words(schedule)}, next {upcoming}"))
+        words = ", ".join([schedule_words(schedule), *particulars(schedule), f"next {upcoming}"])
+        pairs.append(("schedule", words))
     if not job.schedules:
         pairs.append(("schedule", "none: by `jobrun run` only"))
     pairs += [("runs", body_words(job.body)), ("queue", job.queue)]
     if job.tags:
         pairs.append(("tags", ", ".join(job.tags)))
-    for key, value in sorted(to_mapping(job).items()):
-        if key not in _TOLD_APART:
-            pairs += _setting(key, value)
+    pairs += _settings(job)
     if known.last is not None:
         cell = outcome_cell(known.last)
         ended = look.near(known.last.ended_at or known.last.run.created_at)
@@ -71,21 +58,26 @@ def _pairs(known: KnownJob, look: Look, moment: int) -> list[tuple[str, Cell | s
     return pairs
 
 
-def _setting(key: str, value: Any) -> list[tuple[str, Cell | str]]:
-    """A setting that is not at its built-in default; a group of them gives several lines."""
-    if isinstance(value, dict) and key in ("retry", "limits", "retention"):
-        return [pair for name, inner in value.items() for pair in _setting(name, inner) if inner is not None]
-    if isinstance(value, dict):
-        return [(key, f"{name}={inner}") for name, inner in value.items()]
-    if value is None or value == []:
-        return []
-    if key in _SPANS:
-        return [(key, format_duration(value))]
-    if key in _SIZES:
-        return [(key, format_size(value))]
-    if key == "umask":
-        return [(key, f"{value:03o}")]
-    return [(key, ", ".join(str(item) for item in value) if isinstance(value, list) else str(value))]
+def _settings(job: Job) -> list[tuple[str, Cell | str]]:
+    """What is not at its built-in default, by the job file's keys; of a job that is tried again, how."""
+    job = replace(job, schedules=())
+    plain = Job(name=job.name, body=ShellCommand(""))
+    changed = {key: new for key, _, new in changed_words(plain, job)}
+    words = file_words(job)
+    if job.retry.attempts > 1:
+        power = ("power",) if job.retry.backoff is Backoff.POLYNOMIAL else ()
+        changed |= {key: words[key] for key in (*_RETRYING, *power)}
+    return [
+        (key, _bare(changed[key] or "none"))
+        for key in [*words, *(changed.keys() - words.keys())]
+        if key in changed and key not in _TOLD_APART and not key.startswith("kwargs.")
+    ]
+
+
+def _bare(text: str) -> str:
+    """A TOML value without the quotes of a simple text, for people."""
+    inside = text[1:-1]
+    return inside if text == f'"{inside}"' and inside and not set(inside) & set('"\\') else text
 
 
 def show_resolved(reach: Reach, name: str, *, json: bool) -> None:

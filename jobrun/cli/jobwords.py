@@ -47,6 +47,22 @@ def schedule_words(schedule: Schedule) -> str:
     return text
 
 
+def particulars(schedule: Schedule) -> list[str]:
+    """What else the job file says of the schedule: its name, how far it is shifted, its bounds."""
+    own = f"after {format_duration(schedule.when.pause)}" if isinstance(schedule.when, After) else None
+    is_named = schedule.key != (own or when_words(schedule.when))
+    words = [f'named "{schedule.key}"'] if is_named else []
+    if schedule.spread:
+        words.append(f"spread over {format_duration(schedule.spread)}")
+    if schedule.random_delay:
+        words.append(f"delayed at random by up to {format_duration(schedule.random_delay)}")
+    if schedule.not_before is not None:
+        words.append(f"not before {to_iso(schedule.not_before)}")
+    if schedule.expires is not None:
+        words.append(f"until {to_iso(schedule.expires)}")
+    return words
+
+
 def schedules_words(schedules: tuple[Schedule, ...]) -> str:
     """All schedules of a job in one cell."""
     return "; ".join(when_words(schedule.when) for schedule in schedules) or "by hand only"

@@ -1,14 +1,18 @@
 """What a new job file would change: compared job by job, before anything is touched."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
-from jobrun.domain.job import Job, Plan
+from jobrun.domain.job import Job, Plan, PythonCall
+
+_BODY_KEYS = {"text": "command", "argv": "command", "target": "python"}
+_JITTER = {"full_jitter": "jitter"}
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A job whose definition differs, and in which fields."""
+    """A job whose definition differs, and in which keys, as the job file calls them."""
 
     job: str
     fields: tuple[str, ...]
@@ -50,7 +54,30 @@ def plan_reload(old: Plan, new: Plan) -> PlanChange:
 
 
 def _different_fields(old: Job, new: Job) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(old) if getattr(old, f.name) != getattr(new, f.name))
+    names = [name for f in fields(old) for name in _keys(f.name, getattr(old, f.name), getattr(new, f.name))]
+    return tuple(dict.fromkeys(names))
+
+
+def _keys(name: str, old: Any, new: Any) -> Iterator[str]:
+    """The job file's keys behind one field of a job that differs."""
+    if old == new:
+        return
+    match name:
+        case "body" if type(old) is type(new):
+            for f in fields(old):
+                if getattr(old, f.name) != getattr(new, f.name):
+                    yield _BODY_KEYS.get(f.name, f.name)
+        case "body":
+            yield "python" if isinstance(new, PythonCall) else "command"
+        case "retry" | "retention" | "limits":
+            prefix = "limits." if name == "limits" else ""
+            for f in fields(old):
+                if getattr(old, f.name) != getattr(new, f.name):
+                    yield prefix + _JITTER.get(f.name, f.name)
+        case "env":
+            yield from (f"env.{key}" for key in _different_keys(old, new))
+        case _:
+            yield name
 
 
 def _different_keys(old: Mapping[str, object], new: Mapping[str, object]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ def test_status(state: Path, jobrun: Callable[..., object]) -> None:
         "",
         "RUN  JOB     STATE    SINCE                      ATTEMPT  WHY",
         "  4  poll    running  2026-03-01T11:59:30+00:00      1/1  pid 4242",
-        "  6  mirror  queued   2026-03-01T11:59:10+00:00        -  waits for a place in queue net",
+        "  6  mirror  queued   2026-03-01T11:59:10+00:00        -  queue net is paused",
         "  7  report  delayed  2026-03-01T11:59:52+00:00      1/3  "
         "until 2026-03-01T12:00:05+00:00: its next attempt",
         "  8  manual  delayed  2026-03-01T11:59:00+00:00        -  "
@@ -63,6 +63,65 @@ def test_show_of_a_run_that_could_not_start(state: Path, jobrun: Callable[..., o
     assert "outcome           failed" in lines_said
     assert "why               /nowhere/bin: no such file or directory" in lines_said
     assert "brought about by  started by hand by alice" in lines_said
+
+
+def test_show_job_speaks_the_words_of_the_job_file(jobrun: Callable[..., object], tmp_path: Path) -> None:
+    (tmp_path / "jobs.toml").write_text(
+        """
+[jobs.plain]
+command = "true"
+
+[jobs.retried]
+command = "true"
+shell = "/bin/bash"
+attempts = 3
+timeout = "90s"
+umask = "027"
+tags = ["a"]
+env = { A = "b" }
+limits = { memory = "512M" }
+retry_on = [75]
+
+[jobs.cubic]
+command = ["true"]
+attempts = 2
+backoff = "polynomial"
+jitter = "full"
+
+[[jobs.cubic.schedules]]
+name = "day"
+cron = "0 8 * * *"
+timezone = "UTC"
+spread = "5m"
+
+[[jobs.cubic.schedules]]
+every = "1h"
+expires = 2030-01-01T00:00:00Z
+"""
+    )
+
+    def settings(job: str) -> dict[str, str]:
+        split = (line.split(maxsplit=1) for line in jobrun("show", job).out.splitlines())
+        told = {"job", "schedule", "runs", "queue", "tags", "defined", "version"}
+        return {key: value for key, value in split if key not in told}
+
+    assert settings("plain") == {}
+    assert settings("retried") == {
+        "timeout": "1m30s",
+        "umask": "027",
+        "env.A": "b",
+        "limits.memory": "512M",
+        "attempts": "3",
+        "backoff": "exponential",
+        "delay": "2s",
+        "max_delay": "10m",
+        "jitter": "0",
+        "retry_on": '["exit:75"]',
+    }
+    assert {"power": "3", "jitter": "full", "backoff": "polynomial"}.items() <= settings("cubic").items()
+    said = jobrun("show", "cubic").out
+    assert '0 8 * * * (UTC), named "day", spread over 5m, next 2026-03-02T08:00:00+00:00' in said
+    assert "every 1h, until 2030-01-01T00:00:00+00:00, next " in said
 
 
 def test_a_name_with_control_characters_stays_in_its_line() -> None:

@@ -48,6 +48,7 @@ STATUS = {
     "jobrun.cli.render.plain",
     "jobrun.cli.shapes",
     "jobrun.cli.tree",
+    "jobrun.cli.waits",
     "jobrun.cli.words",
     "jobrun.conf",
     "jobrun.conf.paths",
