@@ -67,7 +67,8 @@ def _see_through(reach: Reach, run: int, *, follow: bool, json: bool) -> int:
     if follow:
         from jobrun.cli.follow import follow_run
 
-        follow_run(reach, run)
+        # From the first attempt: a quick one may have ended before this command came to look.
+        follow_run(reach, run, attempt=1)
     endings, timed_out = wait_for(reach, [run], None)
     if json and not follow:
         say_json({"runs": endings, "timed_out": timed_out})
