@@ -85,6 +85,8 @@ def _plain(value: Any) -> Any:
 
 
 def _quoted(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(_quoted(item) for item in value) or "-"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if text and not any(ch.isspace() or ch in '"=' or not ch.isprintable() for ch in text):
         return text

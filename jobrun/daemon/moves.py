@@ -16,7 +16,7 @@ from jobrun.domain.events import (
     TooManyProcesses,
     WakeAt,
 )
-from jobrun.domain.instants import Instant
+from jobrun.domain.instants import Instant, to_iso
 from jobrun.domain.job import Job
 from jobrun.domain.ledger import RunCreated, RunMoved
 from jobrun.domain.lifecycle import step
@@ -220,6 +220,8 @@ def _log_move(batch: Batch, before: Run, after: Run) -> None:
             attempt=after.attempt,
         )
     elif isinstance(status, Delayed) and before.has_process:
-        batch.note("run.retrying", run=after.id, job=after.job, attempt=after.attempt, at=status.until)
+        batch.note(
+            "run.retrying", run=after.id, job=after.job, attempt=after.attempt, at=to_iso(status.until)
+        )
     else:
         batch.note(f"run.{after.state}", run=after.id, job=after.job, attempt=after.attempt)
