@@ -128,7 +128,7 @@ class Reader:
     def __init__(self, child: "subprocess.Popen[bytes]") -> None:
         self.child = child
         self.text = b""
-        self._thread = threading.Thread(target=self._read)
+        self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
