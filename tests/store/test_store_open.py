@@ -114,7 +114,7 @@ def test_another_programs_database_is_refused(path):
 
 def test_a_file_that_is_no_database_is_refused(path):
     path.write_bytes(os.urandom(20_000))
-    refused(path, "does not begin like a database", StoreCorrupt)
+    refused(path, "file is not a database", StoreCorrupt)
     path.write_bytes(b"SQLite format 3\0" + os.urandom(20_000))
     refused(path, "damaged", StoreCorrupt)
 
