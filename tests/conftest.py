@@ -1,10 +1,17 @@
 """Fixtures for tests against the real daemon."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from live import LiveDaemon
+
+# Whoever runs the tests in the background or under nohup has signals ignored, and every process of ours
+# would inherit that: what Ctrl-C and a hang-up do could not be tested.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture
