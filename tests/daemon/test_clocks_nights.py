@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from daemon.clockworld import cron_job, run_world, world_of
 
+from jobrun.api import next_fires
 from jobrun.domain.instants import HOUR, MINUTE, from_datetime
 from jobrun.domain.run import Cause
 
@@ -62,6 +63,23 @@ def test_a_night_starts_what_debian_cron_starts(window, tmp_path):
                 assert seen == [minute for minute in minutes if minute * MINUTE <= until - start], text
             assert not world.skips
             assert not world.events
+
+    run_world(live())
+
+
+@pytest.mark.parametrize("text", ["30 2 * * *", "*/30 * * * *", "0 1-3 * * *", "15 2 * * *"])
+@pytest.mark.parametrize("begin", ["2025-03-29T20:00Z", "2025-10-25T20:00Z"])
+def test_the_preview_is_what_is_started(text, begin, tmp_path):
+    """TRAPS, Time: cronie's own `cronnext` disagrees with its crond (#218)."""
+    start = from_datetime(datetime.fromisoformat(begin))
+
+    async def live() -> None:
+        with world_of(tmp_path / "jobrun.db", start, [cron_job(text, "Europe/Berlin")]) as world:
+            await world.pass_until(26 * HOUR)
+            slots = [run.slot.scheduled_at for _, _, run in world.starts]
+            preview = next_fires(text, "Europe/Berlin", start, len(slots))
+            assert slots
+            assert slots == [from_datetime(moment) for moment in preview]
 
     run_world(live())
 

@@ -61,6 +61,21 @@ def test_a_slot_that_passes_while_the_store_is_slow_is_not_forgotten(when, tmp_p
     run_world(live())
 
 
+def test_a_thousand_jobs_due_in_one_second_all_start(tmp_path):
+    """TRAPS, Time: lateness judged again when the job begins dropped 7,840 of 10,000 due in one second, and
+    a daemon with 10,000 jobs had to be filled one by one (APScheduler)."""
+
+    async def live() -> None:
+        jobs = [timed_job(f"j{number}", At(START + MINUTE + number * 1_000)) for number in range(1_000)]
+        with world_of(tmp_path / "jobrun.db", START, jobs) as world:
+            world.commit_takes = 3 * SECOND  # so that all but the first are late
+            await world.pass_until(5 * MINUTE)
+            assert {run.job for _, _, run in world.starts} == {job.name for job in jobs}
+            assert not world.skips
+
+    run_world(live())
+
+
 @pytest.mark.parametrize("by", [-HOUR, HOUR])
 def test_an_interval_keeps_its_beat(by, tmp_path):
     """TRAPS, Time: `IntervalTrigger(days=1)` shifts by an hour at the spring change and stays there."""
