@@ -49,7 +49,7 @@ _jobrun() {
         retry) flags='--failed --since --json --config --state-dir --utc --help' kind='ask runs' ;;
         daemon) flags='--log-format --log-level --on-stop --set-aside-corrupt --config --state-dir --utc --help' kind='none' ;;
         reload) flags='-n --dry-run --json --config --state-dir --utc --help' kind='none' ;;
-        stop) flags='--mode --no-wait --config --state-dir --utc --help' kind='none' ;;
+        stop) flags='--mode --kill-jobs --no-wait --config --state-dir --utc --help' kind='none' ;;
         doctor) flags='--deep --json --config --state-dir --utc --help' kind='none' ;;
         completion) flags='--config --state-dir --utc --help' kind='words bash zsh fish' ;;
     esac

@@ -195,6 +195,7 @@ complete -c jobrun -n '__jobrun_command_is reload' -s n -l dry-run -d 'Only say 
 complete -c jobrun -n '__jobrun_command_is reload' -l json -d 'Print JSON; its shape is in docs/json.md'
 
 complete -c jobrun -n '__jobrun_command_is stop' -l mode -x -a 'drain leave kill' -d 'drain: wait for running jobs, then stop them; leave: let them run on for the next daemon; kill: stop them at once'
+complete -c jobrun -n '__jobrun_command_is stop' -l kill-jobs -d 'The same as --mode kill'
 complete -c jobrun -n '__jobrun_command_is stop' -l no-wait -d 'Do not wait until it has ended'
 
 complete -c jobrun -n '__jobrun_command_is doctor' -l deep -d 'Check every page of the database'

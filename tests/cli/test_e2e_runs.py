@@ -6,7 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 
-from live import LiveDaemon, until
+from live import LiveDaemon, is_running, until
 
 Make = Callable[..., LiveDaemon]
 
@@ -177,6 +177,16 @@ def test_following_goes_on_over_a_daemon_that_dies(daemon: Make) -> None:
     assert out == b"three\n"
     waited, _ = waiting.communicate(timeout=60)
     assert waited.startswith(f"Run {run} of slow succeeded".encode())
+
+
+def test_stop_can_kill_jobs_and_gives_their_attempt_back(daemon: Make) -> None:
+    live = daemon('[jobs.long]\ncommand = "sleep 300"\n').start()
+    run_id = live.run("long")
+    process = live.in_state(run_id, "running").status.process
+    assert "contradict" in live.cli("stop", "--kill-jobs", "--mode", "leave", check=2).stderr
+    live.cli("stop", "--kill-jobs")
+    assert not is_running(process.pid)
+    assert live.see(run_id).state == "queued"
 
 
 def test_stop_waits_for_the_end(daemon: Make) -> None:

@@ -8,6 +8,7 @@ import typer
 from jobrun.cli.commands.daemon import StopMode
 from jobrun.cli.output import remark, say
 from jobrun.cli.reach import reach_of
+from jobrun.domain.errors import UsageError
 
 EXAMPLES = (
     ("jobrun stop", "let running jobs end as the job file says, then stop"),
@@ -27,6 +28,7 @@ def command(
             "kill: stop them at once.",
         ),
     ] = None,
+    kill_jobs: Annotated[bool, typer.Option("--kill-jobs", help="The same as --mode kill.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until it has ended.")] = False,
 ) -> None:
     """Stop the daemon.
@@ -34,6 +36,10 @@ def command(
     Nothing new starts from now on. What becomes of running jobs is said by --mode, else by `on_stop` in
     the job file. An attempt that the stop interrupts is given back: it does not count as a failure.
     """
+    if kill_jobs:
+        if mode not in (None, StopMode.KILL):
+            raise UsageError(f"--kill-jobs and --mode {mode.value} contradict each other.", "Leave one away.")
+        mode = StopMode.KILL
     reach = reach_of(context)
     pid = reach.ask("ping").get("pid")
     reach.ask("stop", **({} if mode is None else {"mode": mode.value}))
@@ -43,7 +49,8 @@ def command(
     told, begun = False, time.monotonic()
     while (answer := reach.ping()) is not None and answer.get("pid") == pid:
         if not told and time.monotonic() - begun > 1 and answer.get("running"):
-            remark(f"Waiting for {answer['running']} running jobs.")
+            running = answer["running"]
+            remark(f"Waiting for {running} running {'job' if running == 1 else 'jobs'}.")
             told = True
         time.sleep(_POLL)
     say("The daemon has stopped.")
