@@ -46,7 +46,7 @@ def _pairs(known: KnownJob, look: Look, moment: int) -> list[tuple[str, Cell | s
         pairs.append(("schedule", words))
     if not job.schedules:
         pairs.append(("schedule", "none: by `jobrun run` only"))
-    pairs += [("runs", body_words(job.body)), ("queue", job.queue)]
+    pairs += [("runs", body_words(job.body).strip()), ("queue", job.queue)]
     if job.tags:
         pairs.append(("tags", ", ".join(job.tags)))
     pairs += _settings(job)
@@ -59,18 +59,22 @@ def _pairs(known: KnownJob, look: Look, moment: int) -> list[tuple[str, Cell | s
 
 
 def _settings(job: Job) -> list[tuple[str, Cell | str]]:
-    """What is not at its built-in default, by the job file's keys; of a job that is tried again, how."""
+    """What is not at its built-in default, by the job file's keys.
+
+    Of a job that is tried again, how; of one that is not, nothing of what would hold if it were.
+    """
     job = replace(job, schedules=())
     plain = Job(name=job.name, body=ShellCommand(""))
     changed = {key: new for key, _, new in changed_words(plain, job)}
     words = file_words(job)
+    told_apart = _TOLD_APART if job.retry.attempts > 1 else {*_TOLD_APART, *_RETRYING, "power"}
     if job.retry.attempts > 1:
         power = ("power",) if job.retry.backoff is Backoff.POLYNOMIAL else ()
         changed |= {key: words[key] for key in (*_RETRYING, *power)}
     return [
         (key, _bare(changed[key] or "none"))
         for key in [*words, *(changed.keys() - words.keys())]
-        if key in changed and key not in _TOLD_APART and not key.startswith("kwargs.")
+        if key in changed and key not in told_apart and not key.startswith("kwargs.")
     ]
 
 

@@ -70,6 +70,7 @@ def test_show_job_speaks_the_words_of_the_job_file(jobrun: Callable[..., object]
         """
 [jobs.plain]
 command = "true"
+jitter = 0.2
 
 [jobs.retried]
 command = "true"

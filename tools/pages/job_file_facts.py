@@ -50,6 +50,11 @@ kwargs = { limit = 100 }
 """
 
 
+def key_of(option: Option) -> str:
+    """The key as one writes it into the table that the heading names."""
+    return option.path.removeprefix("jobs.NAME.") if ".limits." in option.path else option.key
+
+
 def title_of(option: Option) -> str:
     """The heading under which a key is told about."""
     if option.path.startswith("jobrun."):

@@ -3,7 +3,7 @@
 from itertools import groupby
 
 from jobrun.conf.schema import Option, options
-from tools.pages.job_file_facts import CRON, DURATIONS, EXAMPLE, FILE_RULES, PRECEDENCE, title_of
+from tools.pages.job_file_facts import CRON, DURATIONS, EXAMPLE, FILE_RULES, PRECEDENCE, key_of, title_of
 
 
 def page() -> str:
@@ -29,7 +29,7 @@ def page() -> str:
 
 def _row(option: Option) -> str:
     cells = (
-        f"`{option.key}`",
+        f"`{key_of(option)}`",
         option.description,
         option.type,
         f"`{option.default}`" if option.default else "",

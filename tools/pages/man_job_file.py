@@ -4,7 +4,7 @@ from itertools import groupby
 
 from jobrun.conf.schema import Option, options
 from tools.pages.exits import FILES
-from tools.pages.job_file_facts import CRON, DURATIONS, EXAMPLE, FILE_RULES, PRECEDENCE, title_of
+from tools.pages.job_file_facts import CRON, DURATIONS, EXAMPLE, FILE_RULES, PRECEDENCE, key_of, title_of
 from tools.pages.roff import escape, header, item, page_text, paragraph, section, subsection
 
 
@@ -32,7 +32,7 @@ def page() -> str:
 def _option(option: Option) -> list[str]:
     told = option.description + f" ({option.type}"
     told += f"; default {option.default})" if option.default else ")"
-    lines = item(option.key, told)
+    lines = item(key_of(option), told)
     if option.example:
-        lines += [".RS", ".nf", f"\\&{escape(f'{option.key} = {option.example}')}", ".fi", ".RE"]
+        lines += [".RS", ".nf", f"\\&{escape(f'{key_of(option)} = {option.example}')}", ".fi", ".RE"]
     return lines

@@ -65,8 +65,9 @@ def command(
     """Run the daemon in the foreground.
 
     Logs to stderr. TERM or Ctrl-C stops it: new starts end at once, running jobs get the file's
-    `shutdown_timeout`; a second signal forces. HUP makes it read the job file again. One state directory
-    serves one daemon. See jobrun-daemon(8) for running it under systemd.
+    `shutdown_timeout`; a second signal stops them now, by TERM and after their `grace` KILL; a third kills
+    them. HUP makes it read the job file again. One state directory serves one daemon. See jobrun-daemon(8)
+    for running it under systemd.
 
     A damaged database is never replaced in silence: the daemon refuses to start, until a person restores a
     backup or says --set-aside-corrupt.

@@ -53,7 +53,7 @@ def command(
                 schedules_words(job.schedules),
                 standing(known) or look.near(known.next_at(moment)),
                 outcome_cell(known.last),
-                body_words(job.body),
+                body_words(job.body).strip(),
             )
         )
     look.print(table)

@@ -12,7 +12,7 @@ from jobrun.domain.errors import UsageError
 
 EXAMPLES = (
     ("jobrun retry 41", "run it again, under the definition of today"),
-    ("jobrun retry --failed --since yesterday", "every job whose last run since then failed"),
+    ("jobrun retry --failed --since yesterday", "every run since then that failed and was not retried"),
 )
 
 

@@ -34,7 +34,8 @@ class LimitsTable(Table):
     """Limits of one attempt."""
 
     memory: v.MemorySize | None = option(
-        "Memory of the whole process tree. An attempt that uses more is stopped; its cause is oom.",
+        "Memory. A process that asks for more is refused it; an attempt whose whole process tree uses more "
+        "is killed, and its cause is oom.",
         "512M",
         "size",
     )
