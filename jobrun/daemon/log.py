@@ -70,7 +70,9 @@ class Log:
     def _as_text(self, event: str, level: str, fields: dict[str, Any]) -> str:
         trace = fields.pop("traceback", "")
         words = " ".join(f"{key}={_quoted(value)}" for key, value in fields.items())
-        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:<7} {event:<16} {words}".rstrip()
+        # Not `time.strftime` alone: its clock is a coarse one, and late by up to a tick over a full second.
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time()))
+        line = f"{stamp} {level:<7} {event:<16} {words}".rstrip()
         if self._colour and level in _COLOURS:
             line = f"{_COLOURS[level]}{line}\x1b[0m"
         return f"{line}\n{trace.rstrip()}" if trace else line
