@@ -7,16 +7,19 @@ offset, so that a line means the same tomorrow.
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from jobrun.cli.moments import iso_seconds, localize, relative_words, span_words
 from jobrun.cli.output import has_colour, on_terminal
 from jobrun.cli.reach import Reach, now
 from jobrun.cli.render import Block, Cell, Table, show
-from jobrun.cli.waits import Waits
 from jobrun.cli.words import DELAYS, TONES, cause_words
 from jobrun.domain.instants import DAY, SECOND, Instant
 from jobrun.domain.run import Delayed, Done, Queued, Running, Starting, Stopping
 from jobrun.store.views import RunRow
+
+if TYPE_CHECKING:
+    from jobrun.cli.waits import Waits
 
 Row = tuple[Cell | str, ...]
 
@@ -31,8 +34,10 @@ class Look:
         self._reach = reach
 
     @cached_property
-    def waits(self) -> Waits:
-        """What queued runs wait for."""
+    def waits(self) -> "Waits":
+        """What queued runs wait for; loaded with the first of them."""
+        from jobrun.cli.waits import Waits
+
         return Waits(self._reach.history)
 
     def moment(self, instant: Instant | None) -> str:
