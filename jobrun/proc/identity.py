@@ -170,6 +170,11 @@ def send_signal(pid: int, start_ticks: int, number: int) -> bool:
 
 
 def age(identity: ProcessIdentity) -> Duration:
-    """How long ago the process started, by the kernel's clock, which no step of the wall clock touches."""
+    """How long the process has run at the least, by a clock that no step of the wall clock touches.
+
+    The kernel tells its start in ticks of 10 ms, cut off: the true age is up to
+    a tick less than the difference. A limit must not come early, so that is taken off.
+    """
+    tick = SECOND // os.sysconf("SC_CLK_TCK")
     since_boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
-    return max(0, since_boot - identity.start_ticks * SECOND // os.sysconf("SC_CLK_TCK"))
+    return max(0, since_boot - (identity.start_ticks + 1) * tick)

@@ -9,6 +9,7 @@ damage and left the mark beside it); else the small tables, which hold the
 state that decisions rest on, and the newest rows.
 """
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -43,7 +44,10 @@ def check_file(path: Path) -> None:
     drop the POSIX locks of every connection of this process, the daemon's
     writer included (sqlite.org/howtocorrupt.html, 2.2).
     """
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if not os.access(path, os.R_OK, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    if size == 0:
         raise StoreRefused(
             f"The database {path} has no content (zero bytes); it was once a database, or is not ours.",
             "Restore it from a backup. To begin a new history, move the file away.",

@@ -192,7 +192,7 @@ def test_a_reader_refuses_what_a_writer_refuses(tmp_path):
     with pytest.raises(StoreRefused, match="zero bytes"):
         History(path)
     path.write_bytes(b"not a database, whatever it is" * 100)
-    with pytest.raises(StoreCorrupt, match="does not begin like a database"):
+    with pytest.raises(StoreCorrupt, match="file is not a database"):
         History(path)
     path.unlink()
     a_ledger(tmp_path).close()
