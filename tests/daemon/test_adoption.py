@@ -105,7 +105,8 @@ def test_a_process_whose_start_was_not_recorded_counts_from_its_own_start(daemon
     live.start()
     run = live.in_state(1, "running")
     assert run.attempt == 1
-    assert run.status.started_at < died
+    # The kernel dates a start by its tick; the daemon that adopts it starts more than a second later.
+    assert run.status.started_at < died + SECOND // 2
     gate.touch()
     assert live.done(1).status.outcome is Outcome.SUCCEEDED
 
