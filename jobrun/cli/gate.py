@@ -12,7 +12,7 @@ from typing import TextIO
 import typer
 
 from jobrun.cli.tree import invoke
-from jobrun.domain.errors import ExitCode, JobFileInvalid, JobrunError
+from jobrun.domain.errors import Bug, JobFileInvalid, JobrunError
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -80,9 +80,7 @@ def as_jobrun_error(error: Exception) -> JobrunError:
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return JobrunError(f"{place}{error.strerror}.")
-    bug = JobrunError(
+    return Bug(
         f"This is a bug in jobrun: {type(error).__name__}: {error}",
         "Run the command again with JOBRUN_DEBUG=1 to see the traceback, and report it.",
     )
-    bug.code = ExitCode.BUG
-    return bug

@@ -18,3 +18,17 @@ Since = Annotated[
 Until = Annotated[
     str | None, typer.Option("--until", metavar="TIME", help="Up to this moment, written like --since.")
 ]
+# What `add` and `submit` say of a job.
+Queue = Annotated[str | None, typer.Option("--queue", "-q", metavar="QUEUE", help="The queue it runs in.")]
+Timeout = Annotated[
+    str | None, typer.Option("--timeout", metavar="SPAN", help="Stop an attempt after this time.")
+]
+Attempts = Annotated[
+    int | None, typer.Option("--attempts", metavar="N", help="How often to try, the first included.")
+]
+Delay = Annotated[
+    str | None, typer.Option("--delay", metavar="SPAN", help="The wait before the second attempt.")
+]
+Memory = Annotated[
+    str | None, typer.Option("--memory", metavar="SIZE", help='Limit of memory, such as "512M".')
+]

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from jobrun.domain.errors import ExitCode, JobrunError
+from jobrun.domain.errors import Bug, JobrunError
 from jobrun.wire.message import (
     MAX_LINE,
     MessageError,
@@ -122,9 +122,9 @@ class Control:
             return encode_error(error)
         except Exception as error:  # noqa: BLE001 - the control gate: one bad request must not end the daemon
             self._log("control.bug", level="error", exc_info=error)
-            refusal = JobrunError("The daemon could not answer.", "This is a bug; its log has the details.")
-            refusal.code = ExitCode.BUG
-            return encode_error(refusal)
+            return encode_error(
+                Bug("The daemon could not answer.", "This is a bug; its log has the details.")
+            )
 
 
 def _peer_uid(writer: asyncio.StreamWriter) -> int:

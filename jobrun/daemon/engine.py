@@ -30,7 +30,7 @@ from jobrun.daemon.inbox import (
     SlotsDue,
     StopAsked,
 )
-from jobrun.domain.errors import ExitCode, JobrunError, StoreTrouble
+from jobrun.domain.errors import Bug, JobrunError, StoreTrouble
 from jobrun.domain.events import ClockMoved, Effect, KillTree, SendSignal, Terminate
 from jobrun.domain.instants import Instant, to_iso
 from jobrun.domain.ledger import Fact, MetaSet, RunMoved, StaleWrite
@@ -290,11 +290,8 @@ class Engine:
             if isinstance(error, JobrunError):
                 _send(reply, error)
             else:
-                refusal = JobrunError(
-                    f"The daemon could not do that: {error}.", "This is a bug; its log has the details."
-                )
-                refusal.code = ExitCode.BUG
-                _send(reply, refusal)
+                sentence = f"The daemon could not do that: {error}."
+                _send(reply, Bug(sentence, "This is a bug; its log has the details."))
 
 
 def _unwritten(trouble: StoreTrouble) -> StoreTrouble:

@@ -32,6 +32,7 @@ from jobrun.domain.run import (
     Run,
     Slot,
     Starting,
+    Status,
     Trigger,
 )
 from jobrun.domain.slots import deadline_sentence
@@ -89,16 +90,8 @@ def create(
         status = Delayed(start_at, delay)
     else:
         status = Queued(batch.now)
-    run = Run(
-        id=book.next_run_id(),
-        job=job.name,
-        queue=job.queue,
-        definition_id=define(book, batch, job),
-        trigger=trigger,
-        status=status,
-        created_at=batch.now,
-        slot=slot,
-        max_attempts=job.retry.attempts,
+    run = replace(
+        _new(book, batch, job, trigger, slot=slot, status=status),
         priority=priority,
         retry_of=retry_of,
         requested_by=by,
@@ -116,19 +109,24 @@ def record_skipped(
     book: Book, batch: Batch, job: Job, *, trigger: Trigger, slot: Slot, cause: Cause, detail: str
 ) -> Run:
     """The row of a slot that does not run."""
-    run = Run(
+    status = Done(Outcome.SKIPPED, cause, batch.now, detail)
+    run = _new(book, batch, job, trigger, slot=slot, status=status)
+    record(book, batch, run)
+    return run
+
+
+def _new(book: Book, batch: Batch, job: Job, trigger: Trigger, *, slot: Slot | None, status: Status) -> Run:
+    return Run(
         id=book.next_run_id(),
         job=job.name,
         queue=job.queue,
         definition_id=define(book, batch, job),
         trigger=trigger,
-        status=Done(Outcome.SKIPPED, cause, batch.now, detail),
+        status=status,
         created_at=batch.now,
         slot=slot,
         max_attempts=job.retry.attempts,
     )
-    record(book, batch, run)
-    return run
 
 
 def record(book: Book, batch: Batch, run: Run) -> None:
@@ -146,10 +144,7 @@ def supersede(book: Book, batch: Batch, run_id: int, newer: int) -> None:
     if run is None:
         return
     event = StopRequested(batch.now, Cause.SUPERSEDED, detail=f"run {newer} takes its place")
-    if isinstance(run.status, Starting):
-        batch.defer(run.id, Happened(run.id, event, run.fence))
-    else:
-        move(book, batch, run, event)
+    apply(book, batch, Happened(run.id, event, run.fence))
 
 
 def define(book: Book, batch: Batch, job: Job) -> int:
@@ -183,11 +178,7 @@ def admit(book: Book, batch: Batch) -> None:
             if not may_run_beside(job.overlap) and book.has_process_of(run.job):
                 book.park(run)
             elif (late := _too_late(run, job, batch.now)) is not None:
-                status = Done(Outcome.SKIPPED, Cause.DEADLINE, batch.now, late)
-                skipped = replace(run, status=status)
-                batch.facts.append(RunMoved(run, skipped))
-                book.put(skipped)
-                _finished(book, batch, skipped)
+                move(book, batch, run, StopRequested(batch.now, Cause.DEADLINE, detail=late))
             else:
                 move(book, batch, run, Admitted(batch.now))
 

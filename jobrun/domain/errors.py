@@ -65,6 +65,12 @@ class Conflict(JobrunError):
     code = ExitCode.CONFLICT
 
 
+class Bug(JobrunError):
+    """Something that should not happen; a log or a traceback has the details."""
+
+    code = ExitCode.BUG
+
+
 class StoreRefused(JobrunError):
     """The database cannot be opened: newer version, corrupt, network file system, no permission."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobrun.domain.errors import (
+    Bug,
     Conflict,
     DaemonUnreachable,
     ExitCode,
@@ -95,10 +96,7 @@ def _refusal(error: Mapping[str, Any]) -> JobrunError:
         return UsageError(sentence, hint)
     if code == ExitCode.UNREACHABLE:
         return DaemonUnreachable(sentence, hint)
-    refusal = JobrunError(sentence, hint)
-    if code == ExitCode.BUG:
-        refusal.code = ExitCode.BUG
-    return refusal
+    return (Bug if code == ExitCode.BUG else JobrunError)(sentence, hint)
 
 
 def _line(message: Mapping[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jobrun.cli import options
 from jobrun.cli.changed import reload_if_running
 from jobrun.cli.jobtable import command_value, env_table, json_value, kwargs_table, said
 from jobrun.cli.moments import localize, parse_future
@@ -61,21 +62,13 @@ def command(
     timezone: Annotated[
         str | None, typer.Option("--timezone", metavar="ZONE", help="The zone of the cron text.")
     ] = None,
-    queue: Annotated[
-        str | None, typer.Option("--queue", "-q", metavar="QUEUE", help="The queue it runs in.")
-    ] = None,
-    timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="SPAN", help="Stop an attempt after this time.")
-    ] = None,
+    queue: options.Queue = None,
+    timeout: options.Timeout = None,
     grace: Annotated[
         str | None, typer.Option("--grace", metavar="SPAN", help="Time between TERM and KILL.")
     ] = None,
-    attempts: Annotated[
-        int | None, typer.Option("--attempts", metavar="N", help="How often to try, the first included.")
-    ] = None,
-    delay: Annotated[
-        str | None, typer.Option("--delay", metavar="SPAN", help="The wait before the second attempt.")
-    ] = None,
+    attempts: options.Attempts = None,
+    delay: options.Delay = None,
     overlap: Annotated[
         str | None,
         typer.Option(
@@ -100,9 +93,7 @@ def command(
     user: Annotated[
         str | None, typer.Option("--user", metavar="USER", help="Run as this user (root's daemon only).")
     ] = None,
-    memory: Annotated[
-        str | None, typer.Option("--memory", metavar="SIZE", help='Limit of memory, such as "512M".')
-    ] = None,
+    memory: options.Memory = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Add it without starting it.")] = False,
 ) -> None:
     """Add a job.

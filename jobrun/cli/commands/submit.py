@@ -27,22 +27,14 @@ def command(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="What to call it (else the program's name).")
     ] = None,
-    queue: Annotated[
-        str | None, typer.Option("--queue", "-q", metavar="QUEUE", help="The queue it runs in.")
-    ] = None,
+    queue: options.Queue = None,
     wait: starting.Wait = False,
     follow: starting.Follow = False,
     in_: starting.In = None,
     at: starting.At = None,
-    timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="SPAN", help="Stop an attempt after this time.")
-    ] = None,
-    attempts: Annotated[
-        int | None, typer.Option("--attempts", metavar="N", help="How often to try, the first included.")
-    ] = None,
-    delay: Annotated[
-        str | None, typer.Option("--delay", metavar="SPAN", help="The wait before the second attempt.")
-    ] = None,
+    timeout: options.Timeout = None,
+    attempts: options.Attempts = None,
+    delay: options.Delay = None,
     extends: Annotated[
         str | None,
         typer.Option("--template", metavar="NAME", help="A template of the job file."),
@@ -51,9 +43,7 @@ def command(
     cwd: Annotated[
         str | None, typer.Option("--cwd", metavar="DIR", help="The working directory (else this one).")
     ] = None,
-    memory: Annotated[
-        str | None, typer.Option("--memory", metavar="SIZE", help='Limit of memory, such as "512M".')
-    ] = None,
+    memory: options.Memory = None,
     priority: starting.Priority = None,
     json: options.Json = False,
 ) -> int:
