@@ -92,7 +92,7 @@ _jobrun() {
         pause:--reason) kind='none' ;;
         resume:-q|resume:--queue) kind='ask queues' ;;
         history:-o|history:--outcome) kind='words succeeded failed timed_out cancelled skipped lost' ;;
-        history:--cause) kind='words exit_code signal oom cpu_time processes spawn timeout soft_timeout overlap missed paused disabled deadline user shutdown superseded removed host_crash daemon_crash' ;;
+        history:--cause) kind='words exit_code exception dead signal oom cpu_time processes spawn timeout soft_timeout overlap missed paused disabled deadline user shutdown superseded removed host_crash daemon_crash' ;;
         history:-q|history:--queue) kind='ask queues' ;;
         history:--since) kind='none' ;;
         history:--until) kind='none' ;;

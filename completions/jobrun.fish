@@ -129,7 +129,7 @@ complete -c jobrun -n '__jobrun_command_is status' -l json -d 'Print JSON; its s
 complete -c jobrun -n '__jobrun_command_is status' -a '(__jobrun_ask jobs)'
 
 complete -c jobrun -n '__jobrun_command_is history' -s o -l outcome -x -a 'succeeded failed timed_out cancelled skipped lost' -d 'Only runs that ended like this; may be repeated'
-complete -c jobrun -n '__jobrun_command_is history' -l cause -x -a 'exit_code signal oom cpu_time processes spawn timeout soft_timeout overlap missed paused disabled deadline user shutdown superseded removed host_crash daemon_crash' -d 'Only this cause, such as "overlap"'
+complete -c jobrun -n '__jobrun_command_is history' -l cause -x -a 'exit_code exception dead signal oom cpu_time processes spawn timeout soft_timeout overlap missed paused disabled deadline user shutdown superseded removed host_crash daemon_crash' -d 'Only this cause, such as "overlap"'
 complete -c jobrun -n '__jobrun_command_is history' -s q -l queue -x -a '(__jobrun_ask queues)' -d 'Only this queue'
 complete -c jobrun -n '__jobrun_command_is history' -l live -d 'Only unfinished runs'
 complete -c jobrun -n '__jobrun_command_is history' -l since -x -d 'From this moment on: "2h" (ago), "yesterday", "2026-03-01T03:00"'

@@ -18,6 +18,8 @@ TONES: dict[str, str] = {
 
 CAUSES: dict[str, str] = {
     Cause.EXIT_CODE: "its exit code",
+    Cause.EXCEPTION: "it raised an exception",
+    Cause.DEAD: "it gave up for good",
     Cause.SIGNAL: "a signal ended it",
     Cause.OOM: "out of memory",
     Cause.CPU_TIME: "out of CPU time",

@@ -20,8 +20,10 @@ from jobrun.domain.job import (
     At,
     Backoff,
     CatchUp,
+    Checkpoint,
     Cron,
     Every,
+    Isolation,
     Job,
     Limits,
     OnLost,
@@ -46,14 +48,23 @@ _VARIANTS: dict[str, type] = {
     "python": PythonCall,
 }
 _KINDS = {variant: kind for kind, variant in _VARIANTS.items()}
-_PARTS: dict[str, type] = {"retry": RetryPolicy, "limits": Limits, "retention": Retention}
+_PARTS: dict[str, type] = {
+    "retry": RetryPolicy,
+    "limits": Limits,
+    "retention": Retention,
+    "checkpoint": Checkpoint,
+}
 _ENUMS: dict[str, type[StrEnum]] = {
     "overlap": Overlap,
     "catch_up": CatchUp,
     "backoff": Backoff,
     "on_lost": OnLost,
     "output": OutputMode,
+    "isolation": Isolation,
 }
+# Fields that came after the first version, left out at their default: jobs that do not use
+# them keep the text, and so the digest, that they were known by.
+_LATER: dict[type, dict[str, Any]] = {PythonCall: {"isolation": Isolation.WARM, "pool": "default"}}
 _DEFAULTS = Job(name="", body=ShellCommand(""))
 
 
@@ -85,7 +96,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if hasattr(type(value), "__dataclass_fields__"):
-        out = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        later = _LATER.get(type(value), {})
+        out = {
+            name: _plain(part)
+            for name, part in ((f.name, getattr(value, f.name)) for f in fields(value))
+            if name not in later or part != later[name]
+        }
         kind = _KINDS.get(type(value))
         return {"kind": kind, **out} if kind else out
     return value

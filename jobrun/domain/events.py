@@ -8,6 +8,7 @@ out after the batch that decided them is durable.
 from dataclasses import dataclass
 
 from jobrun.domain.instants import Duration, Instant
+from jobrun.domain.report import Report
 from jobrun.domain.run import Cause, Exit, Fence, ProcessIdentity
 
 
@@ -109,12 +110,16 @@ class GraceOver:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The leader ended and the tree was swept. `draw` in [0, 1) is for the retry's jitter."""
+    """The leader ended and the tree was swept. `draw` in [0, 1) is for the retry's jitter.
+
+    `report` is what the job said about its end, if it said anything.
+    """
 
     at: Instant
     exit: Exit
     draw: float
     oom: bool = False
+    report: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +187,13 @@ class KillTree:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """Take back a call that no worker has begun; one that was begun is not touched by this."""
+
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """The attempt's end is durable: drop its working files and its watch."""
 
@@ -196,4 +208,4 @@ class WakeAt:
     at: Instant
 
 
-Effect = StartAttempt | ArmLimits | SendSignal | Terminate | KillTree | Forget | WakeAt
+Effect = StartAttempt | ArmLimits | SendSignal | Terminate | KillTree | Recall | Forget | WakeAt

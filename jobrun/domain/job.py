@@ -54,6 +54,13 @@ class OnLost(StrEnum):
     RETRY = "retry"
 
 
+class Isolation(StrEnum):
+    """Where a Python function is called: in a worker that stays warm, or in a process of its own."""
+
+    WARM = "warm"
+    FRESH = "fresh"
+
+
 class OnStop(StrEnum):
     """What a stopping daemon does with running jobs.
 
@@ -137,13 +144,28 @@ class ArgvCommand:
 
 @dataclass(frozen=True, slots=True)
 class PythonCall:
-    """`module:function`, called with JSON arguments in an interpreter of the job's choice."""
+    """`module:function`, called with JSON arguments in an interpreter of the job's choice.
+
+    Or the path of a script, run with `args` as its arguments: texts, all of them.
+    """
 
     target: str
     args: tuple[object, ...] = ()
     kwargs: Mapping[str, object] = field(default_factory=dict)
     interpreter: str | None = None
     python_path: tuple[str, ...] = ()
+    isolation: Isolation = Isolation.WARM
+    pool: str = "default"
+
+    @property
+    def is_script(self) -> bool:
+        """Whether the target is a file rather than a function. Once read from a job file it is absolute."""
+        return names_script(self.target)
+
+
+def names_script(target: str) -> bool:
+    """Whether a target is meant as the path of a script: `jobs/nightly.py`, not `module:Class.py`."""
+    return target.endswith(".py") and ("/" in target or ":" not in target)
 
 
 Body = ShellCommand | ArgvCommand | PythonCall
@@ -156,6 +178,8 @@ class RetryPolicy:
     `attempts` counts every try, the first included. `retry_on` and
     `no_retry_on` hold conditions such as `exit:75`, `exit:64-78`,
     `signal:KILL`, `timed_out`; an empty `retry_on` means every failure.
+    An exception is named as in Python, `ConnectionError` or `socket.gaierror`,
+    and means what is derived from it too.
     `jitter` is a fraction (0.2 = ±20 %), or 1.0 with `full_jitter`.
     """
 
@@ -187,6 +211,21 @@ class Retention:
     keep_for: Duration = 30 * DAY
     keep_succeeded: int = 100
     keep_failed: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """How a job's attempts hand on where they stopped.
+
+    `dir` None: a directory of the run's own in the state directory. The newest
+    `keep` are kept, one is due every `interval` steps; without `resume` each
+    attempt begins anew.
+    """
+
+    dir: str | None = None
+    keep: int = 3
+    interval: int = 10
+    resume: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +264,42 @@ class Job:
     output: OutputMode = OutputMode.MERGED
     log_max: int = 10 << 20
     retention: Retention = Retention()
+    data: str | None = None  # JSON text, keys sorted, without blanks
+    checkpoint: Checkpoint | None = None
+
+
+def soft_signal_of(job: Job) -> str:
+    """The signal of the job's soft limit. In a Python function it raises SoftTimeout; TERM means Stopped."""
+    if isinstance(job.body, PythonCall) and job.soft_signal == "SIGTERM":
+        return "SIGUSR1"
+    return job.soft_signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A set of warm workers. `max` None is the number of processors.
+
+    A worker ends after `max_runs` calls, at `max_age`, or when its memory is
+    above `max_memory` after a call; above `hard_memory` it is killed in the
+    call. One that has been idle for `idle` ends while more than `min` are
+    there. `on_start` and `on_stop` are functions it calls. `prefetch` is how
+    many calls may wait inside a worker; one that does not take the next of
+    them for `stalled_after` gives them back.
+    """
+
+    name: str
+    min: int = 0
+    max: int | None = None
+    idle: Duration = 30 * SECOND
+    max_runs: int = 1000
+    max_memory: int | None = None
+    hard_memory: int | None = None
+    max_age: Duration | None = None
+    on_start: str | None = None
+    on_stop: str | None = None
+    prefetch: int = 32
+    autoscaler: str | None = None
+    stalled_after: Duration = 30 * SECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +334,7 @@ class Plan:
 
     settings: Settings = Settings()
     queues: Mapping[str, Queue] = field(default_factory=dict)
+    pools: Mapping[str, Pool] = field(default_factory=dict)
     jobs: Mapping[str, Job] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     files: tuple[str, ...] = ()
@@ -266,3 +342,7 @@ class Plan:
     def queue(self, name: str) -> Queue:
         """The queue of that name; one that is only named has no limit."""
         return self.queues.get(name) or Queue(name=name)
+
+    def pool(self, name: str) -> Pool:
+        """The pool of that name; one that is only named is as a pool is by default."""
+        return self.pools.get(name) or Pool(name=name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from jobrun.domain.instants import Instant
 from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused
+from jobrun.domain.report import Report
 from jobrun.domain.run import AttemptEnd, Fence, ProcessIdentity, Run
 
 
@@ -54,6 +55,14 @@ class AttemptClosed:
 
     fence: Fence
     end: AttemptEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What an attempt said about itself, kept once it has ended."""
+
+    fence: Fence
+    report: Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +161,7 @@ Fact = (
     | AttemptStarted
     | AttemptClosed
     | OutputKept
+    | Reported
     | SlotsDecided
     | ScheduleSeen
     | ScheduleNext

@@ -26,6 +26,7 @@ from jobrun.domain.events import (
     KillTree,
     MemoryExceeded,
     NeverBegan,
+    Recall,
     RunEvent,
     SendSignal,
     SoftLimit,
@@ -39,7 +40,7 @@ from jobrun.domain.events import (
     WakeAt,
 )
 from jobrun.domain.instants import Instant
-from jobrun.domain.job import Job, OnLost
+from jobrun.domain.job import Isolation, Job, OnLost, PythonCall, soft_signal_of
 from jobrun.domain.ledger import AttemptClosed, AttemptOpened, AttemptStarted
 from jobrun.domain.retry import Failure, decide_retry
 from jobrun.domain.run import (
@@ -57,7 +58,7 @@ from jobrun.domain.run import (
     Status,
     Stopping,
 )
-from jobrun.domain.verdict import judge
+from jobrun.domain.verdict import failure_of, judge
 
 AttemptFact = AttemptOpened | AttemptStarted | AttemptClosed
 
@@ -133,12 +134,22 @@ def _stopped_unbegun(run: Run, event: NeverBegan, job: Job) -> Step:
     return _exited(run, Exited(event.at, Exit(ended_at=event.at), 0.0), job)
 
 
+def _recall(run: Run, _event: StopRequested, job: Job) -> Step:
+    """Between intent and act a wish stays with whoever has it, and waits for the process.
+
+    A call handed to a warm worker may wait there long, behind others. It can be
+    taken back; then it never began, and the wish meets the run in its queue.
+    """
+    is_warm = isinstance(job.body, PythonCall) and job.body.isolation is Isolation.WARM
+    return Step(run, (), (Recall(run.fence),) if is_warm else ())
+
+
 def _soft_limit(run: Run, event: SoftLimit, job: Job) -> Step:
     status = _as_running(run)
     if status.soft_sent_at is not None:
         return Step(run)
     after = replace(run, status=replace(status, soft_sent_at=event.at))
-    return Step(after, (), (SendSignal(run.fence, job.soft_signal),))
+    return Step(after, (), (SendSignal(run.fence, soft_signal_of(job)),))
 
 
 def _hard_limit(run: Run, event: HardLimit, _job: Job) -> Step:
@@ -203,12 +214,13 @@ def _drop_waiting(run: Run, event: StopRequested, _job: Job) -> Step:
 
 
 def _exited(run: Run, event: Exited, job: Job) -> Step:
-    end = _ended_in_time(judge(run, event.exit, job, oom=event.oom), run, event.at)
+    end = judge(run, event.exit, job, oom=event.oom, report=event.report)
+    end = _ended_in_time(end, run, event.at)
     if end.cause is Cause.SHUTDOWN:
         return _give_back(run, end)
     if end.outcome is Outcome.LOST:
         return _lost(run, end, job)
-    return _close(run, end, job, event.draw, Failure(end.outcome, end.exit_code, end.signal))
+    return _close(run, end, job, event.draw, failure_of(end, event.exit, event.report))
 
 
 def _ended_in_time(end: AttemptEnd, run: Run, now: Instant) -> AttemptEnd:
@@ -281,6 +293,7 @@ TABLE: dict[tuple[type[Status], type[RunEvent]], Handler] = {
     (Starting, Spawned): _started,
     (Starting, SpawnFailed): _not_started,
     (Starting, NeverBegan): _give_back_unbegun,
+    (Starting, StopRequested): _recall,
     (Starting, Exited): _exited,
     (Starting, Vanished): _vanished,
     (Running, NeverBegan): _give_back_unbegun,

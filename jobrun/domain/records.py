@@ -11,6 +11,11 @@ from jobrun.domain.instants import Instant
 from jobrun.domain.run import Fence
 
 
+def storable(text: str) -> str:
+    """The text with what UTF-8 cannot say (undecodable bytes of a file name) written out as escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass(frozen=True, slots=True)
 class OutputKept:
     """What an attempt printed on one stream (`out`: stdout, or both when merged; `err`).

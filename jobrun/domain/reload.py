@@ -69,8 +69,10 @@ def _keys(name: str, old: Any, new: Any) -> Iterator[str]:
                     yield _BODY_KEYS.get(f.name, f.name)
         case "body":
             yield "python" if isinstance(new, PythonCall) else "command"
-        case "retry" | "retention" | "limits":
-            prefix = "limits." if name == "limits" else ""
+        case "checkpoint" if old is None or new is None:
+            yield name
+        case "retry" | "retention" | "limits" | "checkpoint":
+            prefix = f"{name}." if name in ("limits", "checkpoint") else ""
             for f in fields(old):
                 if getattr(old, f.name) != getattr(new, f.name):
                     yield prefix + _JITTER.get(f.name, f.name)

@@ -18,12 +18,19 @@ _HUGE: Duration = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What `retry_on` and `no_retry_on` are matched against."""
+    """What `retry_on` and `no_retry_on` are matched against: outcome, exit, the exception's names.
+
+    `retry_in` is the job's own wish for another try, after exactly that long;
+    `final` its word that there must be none.
+    """
 
     outcome: Outcome
     exit_code: int | None = None
     signal: int | None = None
     spawn: bool = False
+    names: tuple[str, ...] = ()
+    retry_in: Duration | None = None
+    final: bool = False
 
 
 def decide_retry(
@@ -32,9 +39,14 @@ def decide_retry(
     """The moment of the next try, or None if this failure is final.
 
     `charged` counts the tries made, this one included; `draw` is a random
-    number in [0, 1).
+    number in [0, 1). A job that asks for its next try itself knows better than
+    the policy when that makes sense; only the number of tries is not its own.
     """
-    if charged >= policy.attempts or not is_retryable(policy, failure):
+    if charged >= policy.attempts or failure.final:
+        return None
+    if failure.retry_in is not None:
+        return now + failure.retry_in
+    if not is_retryable(policy, failure):
         return None
     return now + wait_after(policy, charged, draw)
 
@@ -47,7 +59,11 @@ def is_retryable(policy: RetryPolicy, failure: Failure) -> bool:
 
 
 def matches(condition: str, failure: Failure) -> bool:
-    """Whether a condition (`exit:75`, `exit:64-78`, `signal:KILL`, `timed_out`, `lost`, `spawn`) holds."""
+    """Whether a condition holds.
+
+    It is `exit:75`, `exit:64-78`, `signal:KILL`, `timed_out`, `lost`, `spawn`, or the
+    name of an exception or of one of its bases, short or with its module.
+    """
     kind, _, value = condition.partition(":")
     if kind == "exit":
         low, _, high = value.partition("-")
@@ -56,7 +72,7 @@ def matches(condition: str, failure: Failure) -> bool:
         return failure.signal is not None and failure.signal == signal_number(value)
     if kind == "spawn":
         return failure.spawn
-    return kind == failure.outcome.value
+    return condition == failure.outcome.value or condition in failure.names
 
 
 def signal_number(name: str) -> int:

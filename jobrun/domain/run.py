@@ -26,6 +26,8 @@ class Cause(StrEnum):
     """Why, refined."""
 
     EXIT_CODE = "exit_code"
+    EXCEPTION = "exception"
+    DEAD = "dead"
     SIGNAL = "signal"
     OOM = "oom"
     CPU_TIME = "cpu_time"
@@ -178,7 +180,8 @@ class Run:
     `attempt` is the number of the current or last attempt (0 before the
     first). `charged` counts the tries that used up an attempt: one interrupted
     by our own shutdown is given back, one lost to the host is counted in
-    `lost` instead. `priority`: lower starts first.
+    `lost` instead. `priority`: lower starts first. `data` is JSON text handed to
+    this run instead of its job's, `resume_from` a checkpoint to go on from.
     """
 
     id: int
@@ -196,6 +199,8 @@ class Run:
     priority: int = 0
     retry_of: int | None = None
     requested_by: str = ""
+    data: str | None = None
+    resume_from: str | None = None
 
     @property
     def fence(self) -> Fence:

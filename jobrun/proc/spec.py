@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobrun.domain.instants import Instant
-from jobrun.domain.job import ArgvCommand, Job, OutputMode, PythonCall, ShellCommand
+from jobrun.domain.job import ArgvCommand, Job, OutputMode, PythonCall, ShellCommand, soft_signal_of
 from jobrun.domain.retry import signal_number
 from jobrun.domain.run import Fence, Run
 from jobrun.proc import inheritance
@@ -95,7 +95,7 @@ def attempt_spec(
         limits = replace(limits, memory=None)
     lines = limit_lines(limits, inheritance.soft_open_files(), _hard_limits())
     gate = group.gate if group is not None else None
-    argv = sh_argv(surround(run_line, lines, signal_number(job.soft_signal), gate), words)
+    argv = sh_argv(surround(run_line, lines, signal_number(soft_signal_of(job)), gate), words)
     nice = job.nice
     if nice is not None and os.geteuid() != 0:
         # Lowering one's own priority cannot be undone without privilege, so the

@@ -6,6 +6,7 @@ that the table's columns have one meaning.
 
 from typing import Any
 
+from jobrun.domain.records import storable
 from jobrun.domain.run import (
     AttemptEnd,
     Cause,
@@ -63,11 +64,6 @@ def run_values(run: Run) -> tuple[Any, ...]:
         run.state,
         *_status_values(run.status),
     )
-
-
-def storable(text: str) -> str:
-    """The text with what UTF-8 cannot say (undecodable bytes of a file name) written out as escapes."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _count(slot: Slot) -> int | None:

@@ -29,7 +29,7 @@ from jobrun.domain.ledger import (
     ScheduleSeen,
     SlotsDecided,
 )
-from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused
+from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused, storable
 from jobrun.domain.run import Delayed, Done, Queued, Running, Starting, Status, Stopping
 from jobrun.store.rows import (
     END_COLUMNS,
@@ -39,7 +39,6 @@ from jobrun.store.rows import (
     end_values,
     process_values,
     run_values,
-    storable,
 )
 
 Values = tuple[Any, ...]

@@ -1,0 +1,185 @@
+"""What a job says about itself: its result, the exception that ended it, its progress.
+
+The rule: job code can write all of this, so nothing here is believed beyond its
+form. What is odd is taken as not said, never an error; texts are made storable
+and clipped.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from jobrun.domain.instants import LONGEST, Duration, Instant
+from jobrun.domain.records import storable
+
+LARGEST_RESULT = 1 << 20  # bytes of JSON text
+_LONGEST_NAME = 300
+_LONGEST_MESSAGE = 2_000
+_LONGEST_TRACE = 64 << 10
+_LONGEST_META = 4_000
+_MOST_BASES = 100
+_LATEST: Instant = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The exception that came out of a job. `bases` are the names of its classes, short and qualified.
+
+    `retry_in` is the job's own wish (`Retry`), `final` its word that another try
+    would be of no use (`Dead`).
+    """
+
+    type: str
+    bases: tuple[str, ...] = ()
+    message: str = ""
+    traceback: str = ""
+    retry_in: Duration | None = None
+    final: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name by which `retry_on` may call it."""
+        return tuple(dict.fromkeys((self.short_type, self.type, *self.bases)))
+
+    @property
+    def short_type(self) -> str:
+        """The class's name without its module."""
+        return self.type.rpartition(".")[2]
+
+    def is_ours(self, name: str) -> bool:
+        """Whether it is the exception of that name of `jobrun.task`, or derived from it."""
+        return any(full.startswith("jobrun.") and full.endswith(f".{name}") for full in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job said it had come at a moment: from 0 to 100, a word for its stage, whatever else."""
+
+    at: Instant
+    percent: float | None = None
+    state: str | None = None
+    meta: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an attempt left behind besides its exit code and its output.
+
+    `result` is JSON text. `retry_in` is the wish of a job that is no function
+    (`jobrun retry-me`); it counts with exit code 75 only.
+    """
+
+    result: str | None = None
+    error: Raised | None = None
+    progress: Progress | None = None
+    retry_in: Duration | None = None
+
+
+def read_report(mapping: object) -> Report:
+    """The report in the JSON object that a call gives back."""
+    if not isinstance(mapping, Mapping):
+        return Report()
+    return Report(
+        result=result_text(mapping.get("result")),
+        error=read_raised(mapping.get("error")),
+        progress=read_progress(mapping.get("progress")),
+        retry_in=_span(mapping.get("retry_in")),
+    )
+
+
+def result_text(value: object) -> str | None:
+    """A result as compact JSON text; None if there is none, if it is not JSON, or if it is too large."""
+    if value is None:
+        return None
+    text = _json(value)
+    return text if text is not None and len(text.encode()) <= LARGEST_RESULT else None
+
+
+def read_raised(mapping: object) -> Raised | None:
+    """The exception in the JSON object of a report; None if it does not even have a type."""
+    if not isinstance(mapping, Mapping):
+        return None
+    name = _text(mapping.get("type"), _LONGEST_NAME)
+    if not name:
+        return None
+    bases = mapping.get("bases")
+    said = bases[:_MOST_BASES] if isinstance(bases, list | tuple) else ()
+    names = (_text(base, _LONGEST_NAME) for base in said)
+    return Raised(
+        name,
+        tuple(base for base in names if base),
+        _text(mapping.get("message"), _LONGEST_MESSAGE) or "",
+        _trace(mapping.get("traceback")),
+        _span(mapping.get("retry_in")),
+        mapping.get("final") is True,
+    )
+
+
+def read_progress(mapping: object) -> Progress | None:
+    """The progress in the JSON object of a notes file; None if it does not say of when it is."""
+    if not isinstance(mapping, Mapping):
+        return None
+    at = mapping.get("at")
+    if not isinstance(at, int) or isinstance(at, bool) or not 0 <= at < _LATEST:
+        return None
+    return Progress(
+        at,
+        _percent(mapping.get("percent")),
+        _text(mapping.get("state"), _LONGEST_NAME),
+        _meta(mapping.get("meta")),
+    )
+
+
+def raised_text(raised: Raised) -> str:
+    """The exception as JSON text that `read_raised` understands."""
+    return _json(asdict(raised)) or "{}"
+
+
+def progress_text(progress: Progress) -> str:
+    """The progress as JSON text that `read_progress` understands."""
+    return _json(asdict(progress)) or "{}"
+
+
+def _json(value: object) -> str | None:
+    # What `storable` makes of half a surrogate pair is its escape in JSON too.
+    try:
+        return storable(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _text(value: object, longest: int) -> str | None:
+    return storable(value[:longest]) if isinstance(value, str) else None
+
+
+def _trace(value: object) -> str:
+    """Its head and its tail: the cause of a deep recursion stands at one of them."""
+    if not isinstance(value, str):
+        return ""
+    if len(value) > _LONGEST_TRACE:
+        half = _LONGEST_TRACE // 2
+        value = f"{value[:half]}\n…\n{value[-half:]}"
+    return storable(value)
+
+
+def _span(value: object) -> Duration | None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LONGEST:
+        return None
+    return value
+
+
+def _percent(value: object) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return None
+    return min(max(float(value), 0.0), 100.0)
+
+
+def _meta(value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        return {}
+    text = _json(dict(value))
+    if text is None or len(text) > _LONGEST_META:
+        return {}
+    found: dict[str, object] = json.loads(text)
+    return found
