@@ -2,13 +2,13 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from jobrun.cli.reach import Reach
 from jobrun.domain.errors import JobrunError
 from jobrun.domain.records import OutputKept
-from jobrun.proc.files import attempt_files
+from jobrun.proc.files import find_stream
 from jobrun.proc.output import read_log
 from jobrun.store.views import AttemptRow
 
@@ -18,26 +18,19 @@ STREAMS = ("out", "err")
 
 def live_files(reach: Reach, attempt: AttemptRow) -> list[tuple[str, Path]]:
     """The output files of an open attempt by stream; `err` only if there is one."""
-    files = attempt_files(
-        attempt.fence,
-        attempts_dir=reach.places.attempts,
-        logs_dir=reach.places.logs,
-        opened_at=attempt.opened_at,
-        split=True,
-    )
-    return [(stream, path) for stream, path in files.streams if stream == "out" or path.exists()]
+    found = [(stream, stream_file(reach, attempt, stream)) for stream in STREAMS]
+    return [(stream, path) for stream, path in found if stream == "out" or path.exists()]
 
 
 def stream_file(reach: Reach, attempt: AttemptRow, stream: str) -> Path:
     """Where an attempt's stream is written while it runs; need not exist."""
-    files = attempt_files(
+    return find_stream(
         attempt.fence,
+        stream,
         attempts_dir=reach.places.attempts,
         logs_dir=reach.places.logs,
         opened_at=attempt.opened_at,
-        split=True,
     )
-    return dict(files.streams)[stream]
 
 
 def read_stream(
@@ -99,12 +92,12 @@ def start_of_last_lines(text: bytes, count: int) -> int:
 class GrowingFile:
     """A file that somebody else appends to, read piece by piece; its holes are stepped over.
 
-    The file is opened when it first exists. Should it be replaced or removed
-    at the attempt's end, what was opened is read to its own end.
+    `find` says where it is, if it exists yet. Should it be replaced, moved or
+    removed at the attempt's end, what was opened is read to its own end.
     """
 
-    def __init__(self, path: Path, lines: int | None) -> None:
-        self._path = path
+    def __init__(self, find: Callable[[], Path], lines: int | None) -> None:
+        self._find = find
         self._lines = lines
         self._fd: int | None = None
         self._position = 0
@@ -137,7 +130,7 @@ class GrowingFile:
 
     def _open(self) -> bool:
         try:
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._fd = os.open(self._find(), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return False
         if self._lines is not None:

@@ -6,6 +6,7 @@ is not asked, so it may come and go.
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from jobrun.cli.attemptlog import STREAMS, GrowingFile, read_stream, stream_file
 from jobrun.cli.cells import Look
@@ -70,7 +71,7 @@ def _attempt(reach: Reach, run_id: int, number: int) -> AttemptRow | None:
 
 def _follow_attempt(reach: Reach, attempt: AttemptRow, targets: dict[str, Sink], lines: int | None) -> None:
     """Print one attempt's streams until it is over."""
-    files = {stream: GrowingFile(stream_file(reach, attempt, stream), lines) for stream in targets}
+    files = {stream: GrowingFile(partial(stream_file, reach, attempt, stream), lines) for stream in targets}
     try:
         while True:
             # The order matters: whatever was printed before the end was seen is read after it.

@@ -19,12 +19,15 @@ from jobrun.domain.definition import decode
 from jobrun.domain.errors import Conflict, NotFound, UsageError
 from jobrun.domain.instants import Instant, to_iso
 from jobrun.domain.job import Job, OnStop
+from jobrun.domain.report import canonical
 from jobrun.domain.run import Done, Outcome, Run, Trigger
 from jobrun.store.reader import History
 from jobrun.store.views import RunFilter
 from jobrun.wire.message import Request
 
 MOST_RETRIED = 10_000
+# One transaction, during which nothing else starts: about half a second.
+MOST_AT_ONCE = 20_000
 _FAILED = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST)
 
 
@@ -41,6 +44,10 @@ class Host(Protocol):
 
     def spawn_trouble(self) -> str:
         """Why no process can be started just now, or an empty text."""
+        ...
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The warm workers there are, in the words of the control socket."""
         ...
 
 
@@ -64,6 +71,7 @@ class Answers:
             "reload": self._reload,
             "stop": self._stop,
             "wait": self._wait,
+            "workers": self._workers,
         }
 
     async def answer(self, request: Request, by: str) -> dict[str, Any]:
@@ -122,9 +130,26 @@ class Answers:
             raise UsageError('"at" must be an instant in microseconds.')
         if not isinstance(priority, int):
             raise UsageError('"priority" must be a whole number.')
+        resume_from = args.get("resume_from")
+        if resume_from is not None and not isinstance(resume_from, str):
+            raise UsageError('"resume_from" must be the path of a checkpoint, or "latest".')
+        data, bulk = _data(args.get("data")), _bulk(args.get("bulk"))
         return await self._ask(
-            lambda reply: RunAsked(job, trigger.value, by, reply, at=at, priority=priority)
+            lambda reply: RunAsked(
+                job,
+                trigger.value,
+                by,
+                reply,
+                at=at,
+                priority=priority,
+                data=data,
+                resume_from=resume_from,
+                bulk=bulk,
+            )
         )
+
+    async def _workers(self, _args: Mapping[str, Any], _by: str) -> dict[str, Any]:
+        return {"workers": self._host.workers()}
 
     async def _cancel(self, args: Mapping[str, Any], by: str) -> dict[str, Any]:
         if "job" in args:
@@ -275,6 +300,24 @@ def _text(args: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise UsageError(f'The request needs "{name}".')
     return value
+
+
+def _data(value: object) -> str | None:
+    """A run's data as it is stored: JSON with its keys in order."""
+    return None if value is None else canonical(value)
+
+
+def _bulk(value: object) -> tuple[str | None, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise UsageError('"bulk" must be a list with the data of each run.')
+    if len(value) > MOST_AT_ONCE:
+        raise UsageError(
+            f"{len(value)} runs are more than the {MOST_AT_ONCE} that can be asked for at once.",
+            "Divide them over several requests.",
+        )
+    return tuple(map(_data, value))
 
 
 def _with_env(job: Job, env: object) -> Job:

@@ -44,7 +44,18 @@ def describe(run: Run) -> dict[str, Any]:
 
 
 def _run(book: Book, batch: Batch, request: RunAsked) -> None:
-    run = moves.create(
+    if request.bulk is None:
+        batch.answer(request.reply, describe(_create(book, batch, request, request.data)))
+        return
+    runs = [_create(book, batch, request, data) for data in request.bulk]
+    skipped = [run.id for run in runs if isinstance(run.status, Done)]
+    batch.answer(
+        request.reply, {"job": request.job.name, "runs": [run.id for run in runs], "skipped": skipped}
+    )
+
+
+def _create(book: Book, batch: Batch, request: RunAsked, data: str | None) -> Run:
+    return moves.create(
         book,
         batch,
         request.job,
@@ -53,8 +64,9 @@ def _run(book: Book, batch: Batch, request: RunAsked) -> None:
         priority=request.priority,
         retry_of=request.retry_of,
         by=request.by,
+        data=data,
+        resume_from=request.resume_from,
     )
-    batch.answer(request.reply, describe(run))
 
 
 def _stop(book: Book, batch: Batch, request: StopAsked) -> None:
@@ -70,12 +82,9 @@ def _stop(book: Book, batch: Batch, request: StopAsked) -> None:
         if run is None:
             over.append(run_id)
             continue
-        if isinstance(run.status, Starting):
-            starting.append(run_id)
-            continue
-        stopped.append(run_id)
         detail = f"cancelled by {request.by}" if request.by else "cancelled"
         moves.move(book, batch, run, StopRequested(batch.now, Cause.USER, request.by, detail))
+        (starting if isinstance(run.status, Starting) else stopped).append(run_id)
     if starting:
         rest = replace(request, runs=tuple(starting), stopped=tuple(stopped), over=tuple(over))
         batch.defer(starting[0], rest)
@@ -112,7 +121,14 @@ def _retry(book: Book, batch: Batch, request: RetryAsked) -> None:
     retried = []
     for old, job in request.runs:
         run = moves.create(
-            book, batch, job, trigger=Trigger.RETRY, retry_of=old.id, by=request.by, priority=old.priority
+            book,
+            batch,
+            job,
+            trigger=Trigger.RETRY,
+            retry_of=old.id,
+            by=request.by,
+            priority=old.priority,
+            data=old.data,
         )
         retried.append({**describe(run), "run": old.id, "new": run.id})
     batch.answer(request.reply, {"retried": retried})

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobrun.domain.instants import Instant
-from jobrun.domain.job import After, Job, Plan, Schedule
+from jobrun.domain.job import After, Job, Plan, PythonCall, Schedule, is_warm
 from jobrun.domain.records import Paused
-from jobrun.domain.run import Done, Queued, Run
+from jobrun.domain.run import Queued, Run
 
 ScheduleId = tuple[str, str]
 
@@ -44,10 +44,13 @@ class Book:
         self.last_definition_id = 0
         self.clock_pass = 0
         self.repeated_until: Instant = 0
+        self.room_in: Callable[[str], int | None] = lambda _pool: None
         self._by_job: dict[str, set[int]] = {}
+        self._at_work: dict[str, set[int]] = {}
         self._busy: dict[str, set[int]] = {}
-        self._waiting: dict[str, list[tuple[int, int]]] = {}
-        self._parked: dict[str, list[int]] = {}
+        self._in_pool: dict[str, set[int]] = {}
+        self._waiting: dict[str, dict[str, list[tuple[int, int]]]] = {}
+        self._parked: dict[str, list[tuple[int, int]]] = {}
         self._undo: list[Callable[[], None]] = []
 
     def put(self, run: Run) -> None:
@@ -94,30 +97,34 @@ class Book:
         """How many runs of the queue hold a place, that is: have a process, or are about to."""
         return len(self._busy.get(queue, ()))
 
+    def busy_in_pool(self, pool: str) -> int:
+        """How many runs have been handed to the pool's workers, those not yet begun included."""
+        return len(self._in_pool.get(pool, ()))
+
     def has_process_of(self, job: str) -> bool:
         """Whether a run of the job has a process."""
-        return any(self.runs[run_id].has_process for run_id in self._by_job.get(job, ()))
+        return job in self._at_work
 
     def queues_waiting(self) -> Iterable[str]:
         """The queues in which runs wait."""
-        return [queue for queue, heap in self._waiting.items() if heap]
+        return [queue for queue, lanes in self._waiting.items() if any(lanes.values())]
 
     def pop_waiting(self, queue: str) -> Run | None:
         """Take the next waiting run of a queue: lowest priority number first, then oldest.
 
-        A run taken but not started must be parked or pushed back.
+        Runs whose pool of workers has no room are passed over. A run taken but
+        not started must be parked or pushed back.
         """
-        heap = self._waiting.get(queue, [])
-        while heap:
-            _, run_id = heapq.heappop(heap)
-            run = self.runs.get(run_id)
-            if run is not None and isinstance(run.status, Queued):
-                return run
-        return None
+        lanes = self._waiting.get(queue, {})
+        open_lanes = [pool for pool in lanes if self._has_room(pool) and self._is_any_waiting(lanes[pool])]
+        if not open_lanes:
+            return None
+        pool = min(open_lanes, key=lambda pool: lanes[pool][0])
+        return self.runs[heapq.heappop(lanes[pool])[1]]
 
     def park(self, run: Run) -> None:
         """Set a waiting run aside until an attempt of its job ends."""
-        self._parked.setdefault(run.job, []).append(run.id)
+        heapq.heappush(self._parked.setdefault(run.job, []), (run.priority, run.id))
 
     def job_of(self, run: Run) -> Job:
         """The definition the run was decided with."""
@@ -143,28 +150,61 @@ class Book:
         return [s.key for s in found.schedules if isinstance(s.when, After)] if found else []
 
     def _replace(self, old: Run | None, new: Run | None) -> None:
-        if old is not None:
-            self.runs.pop(old.id, None)
-            _discard(self._by_job, old.job, old.id)
-            _discard(self._busy, old.queue, old.id)
-            if old.has_process:
-                self._unpark(old.job)
-        if new is None or isinstance(new.status, Done):
-            return
-        self.runs[new.id] = new
-        self._by_job.setdefault(new.job, set()).add(new.id)
-        if new.has_process:
-            self._busy.setdefault(new.queue, set()).add(new.id)
-        self._enqueue(new)
+        has_process = new is not None and new.has_process
+        if old is not None and (new is None or old.has_process != has_process or not new.is_live):
+            self._take_out(old)
+        if new is not None and new.is_live:
+            self._put_in(new)
+        if old is not None and not has_process and (old.has_process or isinstance(old.status, Queued)):
+            self._unpark(old.job)
+
+    def _take_out(self, run: Run) -> None:
+        self.runs.pop(run.id, None)
+        _discard(self._by_job, run.job, run.id)
+        if run.has_process:
+            _discard(self._at_work, run.job, run.id)
+            _discard(self._busy, run.queue, run.id)
+            _discard(self._in_pool, self._pool_of(run), run.id)
+
+    def _put_in(self, run: Run) -> None:
+        self.runs[run.id] = run
+        self._by_job.setdefault(run.job, set()).add(run.id)
+        if run.has_process:
+            self._at_work.setdefault(run.job, set()).add(run.id)
+            self._busy.setdefault(run.queue, set()).add(run.id)
+            self._in_pool.setdefault(self._pool_of(run), set()).add(run.id)
+        self._enqueue(run)
 
     def _unpark(self, job: str) -> None:
-        for run_id in self._parked.pop(job, ()):
-            if run_id in self.runs:
-                self._enqueue(self.runs[run_id])
+        """Let the first of those that wait for their job's earlier run have its turn."""
+        heap = self._parked.get(job, [])
+        if self._is_any_waiting(heap):
+            self._enqueue(self.runs[heapq.heappop(heap)[1]])
+        if not heap:
+            self._parked.pop(job, None)
 
     def _enqueue(self, run: Run) -> None:
         if isinstance(run.status, Queued):
-            heapq.heappush(self._waiting.setdefault(run.queue, []), (run.priority, run.id))
+            lanes = self._waiting.setdefault(run.queue, {})
+            heapq.heappush(lanes.setdefault(self._pool_of(run), []), (run.priority, run.id))
+
+    def _is_any_waiting(self, heap: list[tuple[int, int]]) -> bool:
+        """Whether a run waits in the heap; what has gone elsewhere meanwhile is dropped from its top."""
+        while heap:
+            run = self.runs.get(heap[0][1])
+            if run is not None and isinstance(run.status, Queued):
+                return True
+            heapq.heappop(heap)
+        return False
+
+    def _pool_of(self, run: Run) -> str:
+        """The pool whose workers make the run's attempts; empty for a run with processes of its own."""
+        job = self.jobs_by_definition.get(run.definition_id)
+        return job.body.pool if job is not None and isinstance(job.body, PythonCall) and is_warm(job) else ""
+
+    def _has_room(self, pool: str) -> bool:
+        room = self.room_in(pool) if pool else None
+        return room is None or self.busy_in_pool(pool) < room
 
 
 def _assign(mapping: dict[Any, Any], key: Any, value: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from jobrun.domain.events import RunEvent
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Job, Plan
+from jobrun.domain.ledger import Reported
 from jobrun.domain.records import OutputKept
 from jobrun.domain.run import Fence, Run
 from jobrun.domain.slots import ClockJump
@@ -27,7 +28,7 @@ class Happened:
     run_id: int
     event: RunEvent
     fence: Fence | None = None
-    outputs: tuple[OutputKept, ...] = ()
+    outputs: tuple[OutputKept | Reported, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,11 @@ class Nudge:
 
 @dataclass(frozen=True, slots=True)
 class RunAsked:
-    """Somebody wants a run: of a job of the plan, of a submitted command, or a run again."""
+    """Somebody wants a run: of a job of the plan, of a submitted command, or a run again.
+
+    With `bulk` it is as many runs as that has entries, each with its own data
+    (JSON text) if it has any: all of them become durable together.
+    """
 
     job: Job
     trigger: str
@@ -84,6 +89,9 @@ class RunAsked:
     at: Instant | None = None
     priority: int = 0
     retry_of: int | None = None
+    data: str | None = None
+    resume_from: str | None = None
+    bulk: tuple[str | None, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from jobrun.domain.instants import Instant, to_iso
 from jobrun.domain.job import Job
 from jobrun.domain.ledger import RunCreated, RunMoved
 from jobrun.domain.lifecycle import step
-from jobrun.domain.overlap import ReplaceRuns, SkipSlot, decide_overlap, may_run_beside
+from jobrun.domain.overlap import ReplaceRuns, SkipSlot, decide_overlap, looks_back, may_run_beside
 from jobrun.domain.records import DefinitionSeen
 from jobrun.domain.run import (
     Cause,
@@ -48,6 +48,8 @@ def apply(book: Book, batch: Batch, message: Happened) -> None:
         batch.note("event.stale", run=message.run_id, kind=type(message.event).__name__)
         return
     if isinstance(run.status, Starting) and isinstance(message.event, _WAITS_FOR_PROCESS):
+        if isinstance(message.event, StopRequested):
+            move(book, batch, run, message.event)
         batch.defer(run.id, message)
         return
     move(book, batch, run, message.event)
@@ -81,9 +83,12 @@ def create(
     priority: int = 0,
     retry_of: int | None = None,
     by: str = "",
+    data: str | None = None,
+    resume_from: str | None = None,
 ) -> Run:
     """A new run that starts at `start_at` (None or past: now), unless the overlap rule says otherwise."""
-    decision = decide_overlap(job.overlap, book.live_of(job.name))
+    unfinished = book.live_of(job.name) if looks_back(job.overlap) else ()
+    decision = decide_overlap(job.overlap, unfinished)
     if isinstance(decision, SkipSlot):
         status: Done | Queued | Delayed = Done(Outcome.SKIPPED, Cause.OVERLAP, batch.now, decision.detail)
     elif start_at is not None and start_at > batch.now:
@@ -95,6 +100,8 @@ def create(
         priority=priority,
         retry_of=retry_of,
         requested_by=by,
+        data=data,
+        resume_from=resume_from,
     )
     if isinstance(decision, ReplaceRuns):
         for other in decision.runs:

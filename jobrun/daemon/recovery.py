@@ -9,10 +9,13 @@ What the dead daemon had decided and not yet done is done now: a KILL that was
 due, a run that had to make way, files that were no longer needed.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from jobrun.conf.paths import Places
+from jobrun.daemon.calls import reported
 from jobrun.daemon.inbox import Happened
 from jobrun.daemon.supervisor import Supervisor
 from jobrun.domain.events import (
@@ -27,15 +30,19 @@ from jobrun.domain.events import (
     Vanished,
 )
 from jobrun.domain.instants import Instant
-from jobrun.domain.job import Job, Overlap
+from jobrun.domain.job import Job, Overlap, is_warm
 from jobrun.domain.run import Cause, Fence, ProcessIdentity, Run, Running, Starting, Stopping
-from jobrun.proc.files import attempt_files, has_begun, read_status
-from jobrun.proc.identity import age
+from jobrun.proc.files import AttemptFiles, attempt_files, began_at, has_begun, read_status
+from jobrun.proc.identity import age, rest
 from jobrun.proc.output import drop_files, keep_output
 from jobrun.proc.spawn import adopt, find_started
 from jobrun.proc.spec import Marker
+from jobrun.proc.spool import leader_of, read_said, revoke, worker_exit, worker_of
 from jobrun.proc.tree import sweep
 from jobrun.store.reader import History
+
+# A worker writes its first mark right after it has claimed a call, in seconds.
+_CLAIM_SETTLES = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,33 +91,49 @@ def drop_leftovers(places: Places, history: History, live: Iterable[Run]) -> int
     Returns how many attempts that were.
     """
     current = {run.fence for run in live if run.has_process}
+    statuses = {fence: path for path in _statuses(places.attempts) if (fence := _fence_of(path)) is not None}
+    at_work = {worker_of(path) for fence, path in statuses.items() if fence in current}
     dropped = 0
-    for path in places.attempts.glob("*.status"):
-        run_id, _, number = path.stem.partition(".")
-        if not (run_id.isdecimal() and number.isdecimal()):
+    for fence, path in statuses.items():
+        if fence in current or (fence.run_id == 0 and fence.attempt in at_work):
             continue
-        fence = Fence(int(run_id), int(number))
-        row = None if fence in current else history.run(fence.run_id)
-        if row is None:
+        row = history.run(fence.run_id)
+        if row is None and fence.run_id != 0:
             continue
         kept = [output for output in history.outputs(fence.run_id) if output.fence == fence]
-        files = attempt_files(
-            fence,
-            attempts_dir=places.attempts,
-            logs_dir=places.logs,
-            opened_at=row.run.created_at,
-            split=True,
-        )
-        drop_files(files, kept)
+        owner = path.parent.name[1:] if path.parent != places.attempts else None
+        for warm in (False, True):
+            files = attempt_files(
+                fence,
+                attempts_dir=places.attempts,
+                logs_dir=places.logs,
+                opened_at=row.run.created_at if row is not None else 0,
+                split=True,
+                owner=int(owner) if owner is not None else None,
+                warm=warm,
+            )
+            drop_files(files, kept)
         dropped += 1
     return dropped
+
+
+def _statuses(attempts: Path) -> list[Path]:
+    return [*attempts.glob("*.status"), *attempts.glob("u[0-9]*/*.status")]
+
+
+def _fence_of(path: Path) -> Fence | None:
+    """The fence in a status file's name; of a worker's own it is (0, its number)."""
+    run_id, _, number = path.stem.partition(".")
+    return Fence(int(run_id), int(number)) if run_id.isdecimal() and number.isdecimal() else None
 
 
 def _recover_one(
     run: Run, job: Job, supervisor: Supervisor, post: Callable[[Happened], None], host: Host
 ) -> bool:
     files = supervisor.files_of(run, job)
-    identity = _identity(run, host)
+    if is_warm(job) and isinstance(run.status, Starting):
+        _take_back(files.status)
+    identity = _identity(run, job, files, host)
     child = adopt(identity, files, supervisor.group_of(run, job)) if identity is not None else None
     fence = run.fence
 
@@ -120,7 +143,8 @@ def _recover_one(
     if child is not None and identity is not None:
         supervisor.adopt(run, job, files, child)
         if isinstance(run.status, Starting):
-            tell(Spawned(host.now - age(identity), identity))
+            begun_at = began_at(files.status) if is_warm(job) else host.now - age(identity)
+            tell(Spawned(begun_at, identity))
         else:
             supervisor.carry_out(ArmLimits(fence, run.status.started_at))  # type: ignore[union-attr]
             if isinstance(run.status, Stopping):
@@ -128,7 +152,7 @@ def _recover_one(
                 supervisor.carry_out(KillTree(fence) if was_killed else Terminate(fence))
         return True
 
-    exit = read_status(files.status)
+    exit = read_status(files.status) or worker_exit(files)
     if exit is None and not has_begun(files.status):
         supervisor.remember(fence, files)
         tell(_unbegun(run, host))
@@ -140,15 +164,34 @@ def _recover_one(
     supervisor.remember(fence, files, outputs)
     event = _vanished(run, host)
     if exit is not None:
-        event = Exited(host.now, replace(exit, left_behind=exit.left_behind + left), host.draw())
+        report = read_said(files)
+        exit = replace(exit, left_behind=exit.left_behind + left)
+        event = Exited(host.now, exit, host.draw(), report=report)
+        post(Happened(run.id, event, fence, (*outputs, *reported(fence, report))))
+        return False
     post(Happened(run.id, event, fence, outputs))
     return False
 
 
-def _identity(run: Run, host: Host) -> ProcessIdentity | None:
-    """The process of the attempt: as recorded, or found by its environment if the record was cut off."""
+def _take_back(status: Path) -> None:
+    """A call that no worker has claimed stays unbegun; one that has been says so within moments.
+
+    An old worker may still have it in its socket, and would begin it beside the next attempt.
+    """
+    if revoke(status):
+        return
+    until = time.monotonic() + _CLAIM_SETTLES
+    while not has_begun(status) and time.monotonic() < until:
+        rest(0.005)
+
+
+def _identity(run: Run, job: Job, files: AttemptFiles, host: Host) -> ProcessIdentity | None:
+    """The process of the attempt: as recorded, or found if the record was cut off: by its environment,
+    a worker by what it wrote behind the call's status."""
     if isinstance(run.status, Running | Stopping):
         return run.status.process
+    if is_warm(job):
+        return leader_of(files.status)
     return find_started(host.store_id, run.fence)
 
 

@@ -35,6 +35,7 @@ class Reloader:
         *,
         notifier: Notifier,
         status_line: Callable[[], str],
+        reloaded: Callable[[], None],
         environ: Mapping[str, str],
         now: Callable[[], Instant],
         log: Callable[..., None],
@@ -45,6 +46,7 @@ class Reloader:
         self._dues = dues
         self._notifier = notifier
         self._status_line = status_line
+        self._reloaded = reloaded
         self._environ = environ
         self._now = now
         self._log = log
@@ -68,6 +70,7 @@ class Reloader:
                 self._engine.post(PlanRead(job_file.plan, reply))
                 change = await reply
                 self.job_file = job_file
+                self._reloaded()
                 return change
             finally:
                 self._notifier.ready(self._status_line())

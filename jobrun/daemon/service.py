@@ -17,6 +17,7 @@ from jobrun.conf.paths import Places
 from jobrun.conf.read import JobFile
 from jobrun.daemon.alarm import Alarm
 from jobrun.daemon.answers import Answers
+from jobrun.daemon.calls import Calls
 from jobrun.daemon.clockwatch import ClockWatch
 from jobrun.daemon.control import Control
 from jobrun.daemon.due import Dues
@@ -24,10 +25,13 @@ from jobrun.daemon.engine import Engine
 from jobrun.daemon.faults import asked_for
 from jobrun.daemon.hold import Hold
 from jobrun.daemon.housekeeping import prune_for_ever
-from jobrun.daemon.inbox import ClockSet, Happened, Noted, PlanRead, Recheck, SlotsDue
+from jobrun.daemon.inbox import ClockSet, Happened, Noted, Nudge, PlanRead, Recheck, SlotsDue
+from jobrun.daemon.limitwatch import LimitWatch
 from jobrun.daemon.log import Log
 from jobrun.daemon.notify import Notifier
 from jobrun.daemon.opening import book_of, host_id, start_facts
+from jobrun.daemon.pools import Pools
+from jobrun.daemon.poolwatch import PoolWatch
 from jobrun.daemon.recovery import Host, drop_leftovers, recover
 from jobrun.daemon.reloading import Reloader
 from jobrun.daemon.shutdown import Shutdown, Stop
@@ -36,7 +40,7 @@ from jobrun.daemon.timers import DelayTimers
 from jobrun.daemon.writer import Writer
 from jobrun.domain.events import DelayOver
 from jobrun.domain.instants import DAY, Duration, Instant, seconds, to_iso
-from jobrun.domain.job import Job, OnStop
+from jobrun.domain.job import Job, OnStop, Pool
 from jobrun.domain.run import Delayed, Fence, Run
 from jobrun.domain.slots import ClockJump
 from jobrun.proc.cgroup import Delegated
@@ -140,11 +144,13 @@ class Service:
             dues,
             notifier=self._notifier,
             status_line=self._status_line,
+            reloaded=lambda: self._pools.recycle("the job files were read again"),
             environ=self._environ,
             now=wall_clock,
             log=self._log,
         )
         self._timers = DelayTimers(self._delay_over, wall_clock)
+        self._build_pools(snapshot.store_id)
         self._supervisor = Supervisor(
             post=self._post_seen,
             look_up=self._look_up,
@@ -154,6 +160,9 @@ class Service:
             environ=self._environ,
             cgroups=self._cgroups,
             timers=self._timers,
+            limits=self._limits,
+            calls=self._calls,
+            pools=self._pools,
             now=wall_clock,
             draw=_RANDOM.random,
             log=self._log,
@@ -164,6 +173,35 @@ class Service:
         answer = Answers(engine, self._history, self._reloader, self).answer
         self._control = Control(
             self._places.socket, fault.around_answer(answer) if fault else answer, self._log
+        )
+
+    def _build_pools(self, store_id: str) -> None:
+        engine, post = self._engine, self._post_seen
+        self._limits = LimitWatch(lambda fence, event: post(Happened(fence.run_id, event, fence)), wall_clock)
+        self._calls = Calls(
+            post=post, store_id=store_id, limits=self._limits, now=wall_clock, draw=_RANDOM.random
+        )
+        self._pools = Pools(
+            self._calls,
+            pool_of=self._pool_named,
+            room_changed=lambda: engine.post(Nudge()),
+            host_trouble=self._starts_refused,
+            cpus=os.cpu_count() or 1,
+            places=self._places,
+            store_id=store_id,
+            environ=self._environ,
+            cgroups=self._cgroups,
+            now=wall_clock,
+            log=self._log,
+        )
+        engine.book.room_in = self._pools.room
+        self._pool_watch = PoolWatch(
+            self._pools,
+            self._calls,
+            post=post,
+            plan=lambda: engine.book.plan,
+            now=wall_clock,
+            log=self._log,
         )
 
     async def _begin(self, snapshot: Snapshot) -> None:
@@ -227,6 +265,7 @@ class Service:
         self._alarm.stop()
         self._notifier.stopping(f"stopping ({stop.mode})")
         self._log("daemon.stopping", mode=stop.mode, running=len(self._supervisor))
+        self._pools.give_back_unbegun()
         self._passes("shutdown.begun")
         shutdown = Shutdown(
             self._engine,
@@ -243,6 +282,8 @@ class Service:
         self._hold.stop()
         await self._control.stop()
         self._passes("shutdown.closed")
+        self._pool_watch.stop()
+        await self._pools.close()
         self._supervisor.let_go()
         self._log("daemon.stopped", left_running=self._count_running() or None)
 
@@ -275,6 +316,11 @@ class Service:
         """Why no process can be started just now, or an empty text."""
         return self._hold.trouble
 
+    def workers(self) -> list[dict[str, Any]]:
+        """The warm workers there are, in the words of the control socket."""
+        now = asyncio.get_running_loop().time()
+        return [worker.describe(now) for worker in self._pools]
+
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -286,6 +332,7 @@ class Service:
 
     def _tick(self) -> None:
         self._supervisor.tick()
+        self._pool_watch.tick()
         self._timers.look_again()
         try:
             os.utime(self._places.lock)
@@ -317,6 +364,12 @@ class Service:
     def _look_again(self) -> None:
         self._alarm.look_again()
         self._timers.look_again()
+
+    def _pool_named(self, name: str) -> Pool:
+        return self._engine.book.plan.pool(name)
+
+    def _starts_refused(self, why: str) -> None:
+        self._supervisor.hold_starts(why)
 
     def _look_up(self, fence: Fence) -> tuple[Run, Job] | None:
         run = self._engine.book.runs.get(fence.run_id)

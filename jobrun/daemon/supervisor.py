@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from jobrun.conf.paths import Places
+from jobrun.daemon.calls import Calls, reported
 from jobrun.daemon.inbox import Happened, Nudge
 from jobrun.daemon.limitwatch import LimitWatch
+from jobrun.daemon.pools import Pools
 from jobrun.daemon.timers import DelayTimers
 from jobrun.domain.events import (
     ArmLimits,
@@ -32,10 +34,11 @@ from jobrun.domain.events import (
     WakeAt,
 )
 from jobrun.domain.instants import SECOND, Duration, Instant
-from jobrun.domain.job import Job, OutputMode
+from jobrun.domain.job import Job, OutputMode, PythonCall, is_warm
 from jobrun.domain.records import OutputKept
 from jobrun.domain.retry import signal_number
 from jobrun.domain.run import Cause, Fence, Run
+from jobrun.proc.account import owner_of
 from jobrun.proc.cgroup import AttemptCgroup, Delegated
 from jobrun.proc.files import AttemptFiles, attempt_files, never_began
 from jobrun.proc.identity import age
@@ -43,7 +46,8 @@ from jobrun.proc.output import drop_files, keep_output
 from jobrun.proc.script import SH
 from jobrun.proc.spawn import Child, SpawnRefused, start
 from jobrun.proc.spec import Marker, attempt_spec
-from jobrun.proc.tree import kill_tree, reap_strangers, signal_tree, sweep
+from jobrun.proc.spool import read_said
+from jobrun.proc.tree import kill_tree, reap_strangers, signal_main, signal_tree, sweep
 
 _KILL_AGAIN = 1.0
 _FIRST_HOLD = 0.5
@@ -78,6 +82,9 @@ class Supervisor:
         environ: Mapping[str, str],
         cgroups: Delegated | None,
         timers: DelayTimers,
+        limits: LimitWatch,
+        calls: Calls,
+        pools: Pools,
         now: Callable[[], Instant],
         draw: Callable[[], float],
         log: Callable[..., None],
@@ -94,14 +101,16 @@ class Supervisor:
         self._draw = draw
         self._log = log
         self._watches: dict[Fence, _Watch] = {}
-        self._limits = LimitWatch(self._tell, now)
+        self._limits = limits
+        self._calls = calls
+        self._pools = pools
         self._orphaned: dict[Fence, tuple[AttemptFiles, tuple[OutputKept, ...]]] = {}
         self._hold_for = _FIRST_HOLD
         self._held_until = 0.0
         self._held_since: Instant = 0
 
     def __len__(self) -> int:
-        return sum(not watch.ended for watch in self._watches.values())
+        return sum(not watch.ended for watch in self._watches.values()) + len(self._calls)
 
     def carry_out(self, effect: Effect) -> None:
         """Do what the engine decided; what goes wrong comes back as an event."""
@@ -110,6 +119,8 @@ class Supervisor:
                 self._timers.wake_at(effect.run_id, effect.at)
             case StartAttempt():
                 self._start(effect.fence)
+            case _ if effect.fence in self._calls:
+                self._pools.carry_out(effect)
             case Forget():
                 self._forget(effect.fence)
             case _:
@@ -125,6 +136,8 @@ class Supervisor:
             logs_dir=self._places.logs,
             opened_at=run.created_at,
             split=job.output is OutputMode.SPLIT,
+            owner=owner_of(job.user, job.group),
+            warm=is_warm(job),
         )
 
     def group_of(self, run: Run, job: Job) -> AttemptCgroup | None:
@@ -150,6 +163,7 @@ class Supervisor:
     def let_go(self) -> None:
         """Stop watching without touching the processes: the next daemon adopts them."""
         self._limits.stop()
+        self._calls.let_go()
         for watch in self._watches.values():
             self._unwatch(watch)
         self._watches.clear()
@@ -160,6 +174,9 @@ class Supervisor:
             return
         run, job = found
         try:
+            if is_warm(job):
+                self._pools.start(run, job, self.files_of(run, job))
+                return
             spec = attempt_spec(
                 job,
                 run,
@@ -180,14 +197,18 @@ class Supervisor:
     def _refused(self, run: Run, job: Job, refusal: SpawnRefused) -> None:
         self.remember(run.fence, self.files_of(run, job))
         if refusal.is_host_trouble:
-            self._give_back(run.fence, refusal.sentence)
+            self.give_back(run.fence, refusal.sentence)
         else:
             self._tell(run.fence, SpawnFailed(self._now(), refusal.sentence, self._draw()))
 
-    def _give_back(self, fence: Fence, why: str) -> None:
-        """The host could not start it: nothing ran. All starts wait a little, longer from time to time."""
+    def give_back(self, fence: Fence, why: str) -> None:
+        """The host could not start it: nothing ran."""
         detail = f"the host could not start it ({why}); the attempt is given back"
         self._tell(fence, NeverBegan(self._now(), Cause.SPAWN, detail))
+        self.hold_starts(why)
+
+    def hold_starts(self, why: str) -> None:
+        """The host cannot start processes: all starts wait a little, longer from time to time."""
         now = asyncio.get_running_loop().time()
         if now < self._held_until:
             return  # of the same batch as the one that began to hold
@@ -229,7 +250,7 @@ class Supervisor:
         watch.ended = True
         if exit.exit_code is not None and never_began(watch.files.status):
             watch.child.close()
-            self._give_back(fence, f"{SH} ended with exit code {exit.exit_code} before it began the command")
+            self.give_back(fence, f"{SH} ended with exit code {exit.exit_code} before it began the command")
             return
         self._see_whether_starts_work(watch)
         was_oom = watch.child.was_oom()
@@ -237,14 +258,18 @@ class Supervisor:
         left_behind = max(left_behind, watch.escaped)
         watch.outputs = tuple(keep_output(fence, watch.files, watch.job.log_max))
         watch.child.close()
-        event = Exited(self._now(), replace(exit, left_behind=left_behind), self._draw(), was_oom)
-        self._post(Happened(fence.run_id, event, fence, watch.outputs))
+        report = read_said(watch.files)
+        event = Exited(self._now(), replace(exit, left_behind=left_behind), self._draw(), was_oom, report)
+        self._post(Happened(fence.run_id, event, fence, (*watch.outputs, *reported(fence, report))))
 
     def _act(self, watch: _Watch, effect: Effect) -> None:
         identity, marker = watch.child.identity, self._marker(watch.run.fence)
         match effect:
             case ArmLimits():
-                self._arm_limits(watch)
+                self._arm_limits(watch, effect.started_at)
+            case SendSignal() if isinstance(watch.job.body, PythonCall):
+                # It raises an exception in the job; the job's children know nothing of that.
+                signal_main(identity, signal_number(effect.signal))
             case SendSignal():
                 signal_tree(identity, marker, signal_number(effect.signal))
             case Terminate():
@@ -261,8 +286,9 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         watch.timers.append(loop.call_later(_KILL_AGAIN, self._kill, watch))
 
-    def _arm_limits(self, watch: _Watch) -> None:
-        elapsed = age(watch.child.identity)
+    def _arm_limits(self, watch: _Watch, started_at: Instant) -> None:
+        # A worker that an earlier daemon started is older than the call it makes.
+        elapsed = self._now() - started_at if is_warm(watch.job) else age(watch.child.identity)
         if watch.job.soft_timeout is not None:
             self._after(watch, watch.job.soft_timeout - elapsed, SoftLimit)
         if watch.job.timeout is not None:

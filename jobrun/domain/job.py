@@ -268,6 +268,11 @@ class Job:
     checkpoint: Checkpoint | None = None
 
 
+def is_warm(job: Job) -> bool:
+    """Whether the job's attempts are calls in a warm worker."""
+    return isinstance(job.body, PythonCall) and job.body.isolation is Isolation.WARM
+
+
 def soft_signal_of(job: Job) -> str:
     """The signal of the job's soft limit. In a Python function it raises SoftTimeout; TERM means Stopped."""
     if isinstance(job.body, PythonCall) and job.soft_signal == "SIGTERM":

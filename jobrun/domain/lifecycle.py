@@ -40,7 +40,7 @@ from jobrun.domain.events import (
     WakeAt,
 )
 from jobrun.domain.instants import Instant
-from jobrun.domain.job import Isolation, Job, OnLost, PythonCall, soft_signal_of
+from jobrun.domain.job import Job, OnLost, is_warm, soft_signal_of
 from jobrun.domain.ledger import AttemptClosed, AttemptOpened, AttemptStarted
 from jobrun.domain.retry import Failure, decide_retry
 from jobrun.domain.run import (
@@ -140,8 +140,7 @@ def _recall(run: Run, _event: StopRequested, job: Job) -> Step:
     A call handed to a warm worker may wait there long, behind others. It can be
     taken back; then it never began, and the wish meets the run in its queue.
     """
-    is_warm = isinstance(job.body, PythonCall) and job.body.isolation is Isolation.WARM
-    return Step(run, (), (Recall(run.fence),) if is_warm else ())
+    return Step(run, (), (Recall(run.fence),) if is_warm(job) else ())
 
 
 def _soft_limit(run: Run, event: SoftLimit, job: Job) -> Step:

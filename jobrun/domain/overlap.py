@@ -36,7 +36,7 @@ class ReplaceRuns:
 
 def decide_overlap(rule: Overlap, unfinished: Sequence[Run]) -> Proceed | SkipSlot | ReplaceRuns:
     """Apply a job's overlap rule to the unfinished runs of that job, oldest first."""
-    if not unfinished or rule in (Overlap.ALLOW, Overlap.QUEUE_ALL):
+    if not unfinished or not looks_back(rule):
         return Proceed()
     if rule is Overlap.REPLACE:
         return ReplaceRuns(tuple(run.id for run in unfinished))
@@ -47,6 +47,11 @@ def decide_overlap(rule: Overlap, unfinished: Sequence[Run]) -> Proceed | SkipSl
         return SkipSlot(f"run {waiting[0].id} of this job is already waiting ({waiting[0].state})")
     first = unfinished[0]
     return SkipSlot(f"run {first.id} of this job is unfinished ({first.state})")
+
+
+def looks_back(rule: Overlap) -> bool:
+    """Whether the rule depends on the job's unfinished runs at all; there may be thousands of them."""
+    return rule not in (Overlap.ALLOW, Overlap.QUEUE_ALL)
 
 
 def run_in_the_way(detail: str) -> int | None:

@@ -131,6 +131,16 @@ def read_progress(mapping: object) -> Progress | None:
     )
 
 
+def canonical(value: object) -> str | None:
+    """A value as JSON text with its keys in order; None if it is not JSON."""
+    try:
+        return storable(
+            json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        )
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
 def raised_text(raised: Raised) -> str:
     """The exception as JSON text that `read_raised` understands."""
     return _json(asdict(raised)) or "{}"

@@ -41,6 +41,17 @@ def account(user: str | None, group: str | None) -> Account:
     return Account(entry.pw_name, entry.pw_dir, entry.pw_shell, (entry.pw_uid, gid, groups))
 
 
+def owner_of(user: str | None, group: str | None) -> int | None:
+    """The uid of a job of another account; None for the daemon's own, and for one that does not exist."""
+    if user is None and group is None:
+        return None
+    try:
+        switch = account(user, group).switch
+    except SpawnRefused:
+        return None
+    return switch[0] if switch is not None else None
+
+
 def _own_entry() -> pwd.struct_passwd:
     try:
         return pwd.getpwuid(os.geteuid())

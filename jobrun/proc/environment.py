@@ -18,6 +18,7 @@ from jobrun.domain.instants import to_iso
 from jobrun.domain.job import Job
 from jobrun.domain.run import Run
 from jobrun.proc.account import Account
+from jobrun.proc.files import AttemptFiles
 from jobrun.proc.refusal import SpawnRefused, refused
 
 RUN_ID = "JOBRUN_RUN_ID"
@@ -45,28 +46,39 @@ def base_environment(base: Mapping[str, str], account: Account) -> dict[str, str
     return env
 
 
-def job_environment(
-    job: Job, run: Run, *, store_id: str, base: Mapping[str, str], account: Account
-) -> dict[str, str]:
-    """The whole environment of one attempt. Raises SpawnRefused if an env_file or a value cannot be read."""
+def job_environment(job: Job, *, base: Mapping[str, str], account: Account) -> dict[str, str]:
+    """What every run of a job has in its environment. Raises SpawnRefused if an env_file or a value
+    cannot be read."""
     env = base_environment(base, account)
     for path in job.env_file:
         env.update(read_env_file(expand(path, env, base, "env_file"), env["HOME"]))
     for name, value in job.env.items():
         env[name] = expand(value, env, base, f"env.{name}")
-    env.update(
-        {
-            RUN_ID: str(run.id),
-            STORE_ID: store_id,
-            ATTEMPT: str(run.attempt),
-            "JOBRUN_JOB": job.name,
-            "JOBRUN_MAX_ATTEMPTS": str(run.max_attempts),
-            "JOBRUN_QUEUE": run.queue,
-        }
-    )
+    return env
+
+
+def run_environment(job: Job, run: Run, files: AttemptFiles, store_id: str) -> dict[str, str]:
+    """The variables that tell a run who it is, and where it can say something."""
+    env = {
+        RUN_ID: str(run.id),
+        STORE_ID: store_id,
+        ATTEMPT: str(run.attempt),
+        "JOBRUN_JOB": job.name,
+        "JOBRUN_MAX_ATTEMPTS": str(run.max_attempts),
+        "JOBRUN_QUEUE": run.queue,
+        "JOBRUN_RESULT": str(files.result),
+        "JOBRUN_NOTES": str(files.notes),
+    }
     if run.slot is not None:
         env["JOBRUN_SCHEDULED_AT"] = to_iso(run.slot.scheduled_at)
+    if data_of(job, run) is not None:
+        env["JOBRUN_DATA"] = str(files.data)
     return env
+
+
+def data_of(job: Job, run: Run) -> str | None:
+    """The run's data as JSON text: its own, else the job's."""
+    return run.data if run.data is not None else job.data
 
 
 def expand(text: str, env: Mapping[str, str], base: Mapping[str, str], where: str) -> str:

@@ -5,8 +5,10 @@ overwritten in place by the surrounding sh, so that a full disk cannot lose an
 exit status. Its time of last change is the end of the command.
 """
 
+import errno
 import os
 import re
+import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,30 +29,92 @@ _LAST_SIGNAL = 64
 
 @dataclass(frozen=True, slots=True)
 class AttemptFiles:
-    """Where the files of one attempt lie. `err` is None when both streams share `out`."""
+    """Where the files of one attempt lie. `err` is None when both streams share `out`.
 
+    `spool` is where the job itself may write (notes, result, report); `day` is
+    the folder in which output that is too large for the store stays.
+    """
+
+    fence: Fence
     status: Path
     out: Path
     err: Path | None
     state_dir: Path
+    spool: Path
+    day: Path
 
     @property
     def streams(self) -> list[tuple[str, Path]]:
         """The output files by the name of their stream."""
         return [("out", self.out)] + ([("err", self.err)] if self.err is not None else [])
 
+    @property
+    def notes(self) -> Path:
+        """What the job says of itself while it runs: progress, and when it wants to be tried again."""
+        return self.spool / f"{self.fence}.notes"
+
+    @property
+    def result(self) -> Path:
+        """What a shell job gives back ($JOBRUN_RESULT)."""
+        return self.spool / f"{self.fence}.result"
+
+    @property
+    def report(self) -> Path:
+        """What a fresh Python call gives back: its result, or what it raised."""
+        return self.spool / f"{self.fence}.report"
+
+    @property
+    def data(self) -> Path:
+        """The run's data, for those who read files ($JOBRUN_DATA)."""
+        return self.spool / f"{self.fence}.data"
+
+    @property
+    def said(self) -> tuple[Path, ...]:
+        """Every file by which the daemon and the job's code speak to each other."""
+        return self.notes, self.result, self.report, self.data
+
 
 def attempt_files(
-    fence: Fence, *, attempts_dir: Path, logs_dir: Path, opened_at: Instant, split: bool
+    fence: Fence,
+    *,
+    attempts_dir: Path,
+    logs_dir: Path,
+    opened_at: Instant,
+    split: bool,
+    owner: int | None = None,
+    warm: bool = False,
 ) -> AttemptFiles:
-    """The files of an attempt, derived from its fence and the (UTC) day it was opened."""
+    """The files of an attempt, derived from its fence and the (UTC) day it was opened.
+
+    `owner` is the uid of a job of another account: it gets a spool of its own.
+    A warm worker makes status and output files itself, so they lie there too.
+    """
     day = logs_dir / f"{to_datetime(opened_at):%Y-%m-%d}"
+    spool = attempts_dir if owner is None else attempts_dir / f"u{owner}"
+    streams = spool if warm else day
     return AttemptFiles(
-        status=attempts_dir / f"{fence}.status",
-        out=day / f"{fence}.out",
-        err=day / f"{fence}.err" if split else None,
+        fence=fence,
+        status=(spool if warm else attempts_dir) / f"{fence}.status",
+        out=streams / f"{fence}.out",
+        err=streams / f"{fence}.err" if split else None,
         state_dir=logs_dir.parent,
+        spool=spool,
+        day=day,
     )
+
+
+def find_stream(fence: Fence, stream: str, *, attempts_dir: Path, logs_dir: Path, opened_at: Instant) -> Path:
+    """Where an attempt's stream is written while it runs, for readers who do not know its job.
+
+    `opened_at` says where to look first: a run that waited over midnight writes
+    into the folder of the day it was created. The file need not exist.
+    """
+    name = f"{fence}.{stream}"
+    usual = logs_dir / f"{to_datetime(opened_at):%Y-%m-%d}" / name
+    if usual.exists():
+        return usual
+    others = (attempts_dir.glob(name), attempts_dir.glob(f"u[0-9]*/{name}"), logs_dir.glob(f"*/{name}"))
+    return next((path for paths in others for path in paths), usual)
 
 
 def open_status(path: Path) -> int:
@@ -89,6 +153,15 @@ def _open(path: Path, flags: int, doing: str) -> int:
             return os.open(path, flags, _PRIVATE)
     except OSError as error:
         raise refused(error, f"{doing} {path}", ours=True) from error
+
+
+def open_regular(path: Path) -> int:
+    """Open a file that a job's user may have put something else in place of, for reading. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return fd
 
 
 def remove_unused(files: AttemptFiles) -> None:
@@ -130,6 +203,14 @@ def has_begun(path: Path) -> bool:
             return file.read(len(_BEGAN)) == _BEGAN
     except OSError:
         return False
+
+
+def began_at(path: Path) -> Instant:
+    """When the first mark was written, as the file's time says, while there is no other mark."""
+    try:
+        return path.stat().st_mtime_ns // 1000
+    except OSError:
+        return now()
 
 
 def never_began(path: Path) -> bool:

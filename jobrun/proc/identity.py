@@ -95,6 +95,20 @@ def read_proc(path: str) -> bytes:
         os.close(fd)
 
 
+def resident_memory(pid: int) -> int:
+    """The resident memory of one process in bytes; 0 if it is gone (/proc/PID/statm, second field)."""
+    fields = read_proc(f"/proc/{pid}/statm").split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
+
+
+def cpu_time(pid: int) -> Duration:
+    """User and system time of one process so far; 0 if it is gone (/proc/PID/stat, fields 14 and 15)."""
+    raw = read_proc(f"/proc/{pid}/stat")
+    fields = raw[raw.rfind(b")") + 2 :].split()
+    ticks = int(fields[11]) + int(fields[12]) if len(fields) > 12 else 0
+    return ticks * (SECOND // os.sysconf("SC_CLK_TCK"))
+
+
 def rest(seconds: float) -> None:
     """Sleep. Not by `time.sleep`: libfaketime with an unfaked monotonic clock has it refused (EINVAL)."""
     select.select((), (), (), seconds)

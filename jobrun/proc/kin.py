@@ -25,14 +25,16 @@ class _Kin:
 
     `unreaped`: leaders started here and not yet waited for. `born`: leaders
     started here, `adopted`: by an earlier daemon; both until their tree is
-    swept or given up. `left_alone`: (pid, start) of orphans that a job was
-    allowed to leave behind.
+    swept or given up. `idle`: those of them that are workers without a call,
+    and whose earlier calls were swept. `left_alone`: (pid, start) of orphans
+    that a job was allowed to leave behind.
     """
 
     is_subreaper: bool = False
     unreaped: dict[int, ProcessIdentity] = field(default_factory=dict)
     born: set[ProcessIdentity] = field(default_factory=set)
     adopted: set[ProcessIdentity] = field(default_factory=set)
+    idle: set[ProcessIdentity] = field(default_factory=set)
     left_alone: set[tuple[int, int]] = field(default_factory=set)
 
 
@@ -69,6 +71,17 @@ def note_swept(identity: ProcessIdentity) -> None:
     """Its tree is gone."""
     _kin.born.discard(identity)
     _kin.adopted.discard(identity)
+    _kin.idle.discard(identity)
+
+
+def note_idle(identity: ProcessIdentity) -> None:
+    """A worker has no call: an orphan that nobody can place is not its own."""
+    _kin.idle.add(identity)
+
+
+def note_busy(identity: ProcessIdentity) -> None:
+    """A worker has a call again."""
+    _kin.idle.discard(identity)
 
 
 def note_given_up(identity: ProcessIdentity) -> None:
@@ -122,7 +135,7 @@ def is_only_candidate(identity: ProcessIdentity, orphan: ProcStat) -> bool:
     """
     if not orphans_reach_us(identity) or (orphan.pid, orphan.start_ticks) in _kin.left_alone:
         return False
-    others = (_kin.born | _kin.adopted) - {identity}
+    others = (_kin.born | _kin.adopted) - _kin.idle - {identity}
     return all(other.start_ticks > orphan.start_ticks for other in others)
 
 
@@ -181,3 +194,8 @@ def reap_strangers(own_pids: Collection[int] = ()) -> int:
         with suppress(ChildProcessError):
             reaped += os.waitpid(pid, os.WNOHANG)[0] == pid
     return reaped
+
+
+def has_strangers() -> bool:
+    """Whether any orphan, dead or alive, has fallen to us: one look at the kernel's list."""
+    return any(pid not in _kin.unreaped for pid in children())

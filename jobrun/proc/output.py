@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jobrun.domain.records import OutputKept
 from jobrun.domain.run import Fence
-from jobrun.proc.files import AttemptFiles
+from jobrun.proc.files import AttemptFiles, open_regular
 from jobrun.proc.punch import punch_hole
 
 SMALL = 16384
@@ -58,18 +58,47 @@ def keep_output(fence: Fence, files: AttemptFiles, log_max: int, small: int = SM
     middle if they are over `log_max`. May be called again after a crash in between.
     """
     kept = []
-    for stream, path in files.streams:
+    for stream, written in files.streams:
         try:
-            with path.open("rb") as file:
-                entry = _keep_stream(OutputKept(fence, stream, 0), path, file.fileno(), log_max, small)
+            fd, path = _open_output(written, files)
         except OSError:
             # The folder was deleted, the disk fails: the run's end is recorded all the same.
             continue
+        try:
+            entry = _keep_stream(OutputKept(fence, stream, 0), path, fd, log_max, small)
+        except OSError:
+            continue
+        finally:
+            os.close(fd)
         if entry is not None and entry.body is None:
-            entry = replace(entry, path=str(path.relative_to(files.state_dir)))
+            entry = replace(entry, path=str(_stay(path, files).relative_to(files.state_dir)))
         if entry is not None:
             kept.append(entry)
     return kept
+
+
+def _open_output(path: Path, files: AttemptFiles) -> tuple[int, Path]:
+    """The output file, and where it is: in its day's folder if an earlier daemon came to move it there."""
+    try:
+        return open_regular(path), path
+    except FileNotFoundError:
+        moved = files.day / path.name
+        if moved == path:
+            raise
+        return open_regular(moved), moved
+
+
+def _stay(path: Path, files: AttemptFiles) -> Path:
+    """Where an output that stays a file is from now on: in its day's folder, whoever wrote it."""
+    final = files.day / path.name
+    if path == final:
+        return path
+    try:
+        final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.replace(final)
+    except OSError:
+        return path
+    return final
 
 
 def _keep_stream(blank: OutputKept, path: Path, fd: int, log_max: int, small: int) -> OutputKept | None:
@@ -143,9 +172,9 @@ def _span(fd: int, start: int, length: int) -> Iterator[bytes]:
 def drop_files(files: AttemptFiles, kept: Iterable[OutputKept] = ()) -> None:
     """Remove what the store now holds itself: status file, empty outputs, and those kept in a row."""
     stay = {entry.stream for entry in kept if entry.path is not None}
+    gone = [path for stream, path in files.streams if stream not in stay]
     # The status file goes last: as long as it is there, a later daemon knows that something is left to drop.
-    gone = [*(path for stream, path in files.streams if stream not in stay), files.status]
-    for path in gone:
+    for path in (*gone, *files.said, files.status):
         with suppress(OSError):
             path.unlink()
 

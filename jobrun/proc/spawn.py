@@ -31,6 +31,7 @@ from jobrun.proc.files import (
 from jobrun.proc.identity import boot_id, environments, identify, is_alive, pids, read_proc, read_stat
 from jobrun.proc.refusal import SpawnRefused, errno_words, refused
 from jobrun.proc.spec import CALL_FD, AttemptSpec
+from jobrun.proc.spool import worker_exit
 
 __all__ = ["Child", "SpawnRefused", "adopt", "find_started", "read_status", "start"]
 
@@ -116,7 +117,8 @@ class Child:
         ready.register(self._pidfd, select.POLLIN)
         if not ready.poll(0):
             return None
-        return read_status(self.files.status) or Exit(ended_at=now())
+        # A worker that died in a call left no end of the call, but the sh around it told of its own.
+        return read_status(self.files.status) or worker_exit(self.files) or Exit(ended_at=now())
 
     def _not_before_start(self, ended_at: int) -> int:
         """File times are as coarse as a timer tick and can lie a little before the start."""
@@ -153,6 +155,9 @@ def _launch(spec: AttemptSpec) -> tuple[int, Instant, int]:
         argv, passed = list(spec.argv), []
         if spec.call is not None:
             passed.append(_keep(files, _call_file(spec.call)))
+        if spec.channel is not None:
+            passed.append(spec.channel)
+        if passed:
             argv = [str(passed[0]) if word == CALL_FD else word for word in argv]
         uid, gid, groups = spec.switch if spec.switch is not None else (None, None, None)
         own_rss = _peak_rss()

@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
 from jobrun.domain.run import ProcessIdentity
@@ -32,10 +32,13 @@ from jobrun.proc.spec import Marker
 __all__ = [
     "become_subreaper",
     "kill_tree",
+    "living_below",
     "reap_strangers",
+    "signal_main",
     "signal_tree",
     "stop_group",
     "sweep",
+    "sweep_call",
     "tree_rss",
     "tree_size",
 ]
@@ -69,6 +72,12 @@ def signal_tree(identity: ProcessIdentity, marker: Marker, number: int) -> int:
         if wakes:
             send_signal(stat.pid, stat.start_ticks, signal.SIGCONT)
     return reached
+
+
+def signal_main(leader: ProcessIdentity, number: int) -> bool:
+    """Send a signal to the command itself, the child of the surrounding sh, and to nothing below it."""
+    children = [stat for stat in _all_processes(leader.start_ticks) if stat.parent == leader.pid]
+    return any(send_signal(stat.pid, stat.start_ticks, number) for stat in children)
 
 
 def kill_tree(identity: ProcessIdentity, marker: Marker, patience: float = PATIENCE) -> int:
@@ -114,6 +123,37 @@ def sweep(identity: ProcessIdentity | None, marker: Marker, patience: float = PA
         cgroup.forget(identity)
         kin.note_swept(identity)
     return killed
+
+
+def sweep_call(
+    leader: ProcessIdentity,
+    python: ProcessIdentity | None,
+    marker: Marker,
+    kept: Collection[tuple[int, int]] = (),
+    patience: float = PATIENCE,
+) -> int:
+    """After the end of a call in a worker that lives on: KILL what the call left, and return how many.
+
+    `leader` is the worker's sh and `python` its interpreter, which are spared, and so
+    are the processes (pid, start) in `kept`: the worker had them before the call.
+    """
+    spared = {(leader.pid, leader.start_ticks), *kept}
+    if python is not None:
+        spared.add((python.pid, python.start_ticks))
+
+    def left() -> list[ProcStat]:
+        return [stat for stat in tree(leader, marker) if (stat.pid, stat.start_ticks) not in spared]
+
+    return _kill_all(left, 0, patience)
+
+
+def living_below(leader: ProcessIdentity, python: ProcessIdentity) -> frozenset[tuple[int, int]]:
+    """The processes of a worker that are neither its sh nor its interpreter, as (pid, start)."""
+    own = {leader.pid, python.pid}
+    everyone = _all_processes(leader.start_ticks)
+    return frozenset(
+        (stat.pid, stat.start_ticks) for stat in _relatives(everyone, leader, ()) if stat.pid not in own
+    )
 
 
 def tree_rss(identity: ProcessIdentity, marker: Marker) -> int:

@@ -185,7 +185,7 @@ def test_follow_of_output_that_is_in_the_database_already(state: Path) -> None:
 def test_a_file_replaced_while_followed_is_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"first ")
-    growing = GrowingFile(path, None)
+    growing = GrowingFile(lambda: path, None)
     assert b"".join(growing.read_new()) == b"first "
     with path.open("ab") as file:
         file.write(b"last")
@@ -211,7 +211,7 @@ def test_a_growing_file_begins_at_its_last_lines(text: bytes, count: int) -> Non
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log"
         path.write_bytes(text)
-        growing = GrowingFile(path, count)
+        growing = GrowingFile(lambda: path, count)
         printed = b"".join(growing.read_new())
         growing.close()
     assert printed == b"".join(last_lines([text], count))

@@ -52,6 +52,8 @@ def test_the_whole_list(rig: Rig) -> None:
         "JOBRUN_MAX_ATTEMPTS": "3",
         "JOBRUN_QUEUE": "gpu",
         "JOBRUN_SCHEDULED_AT": "2026-10-25T01:30:00+00:00",
+        "JOBRUN_RESULT": str(rig.path("state") / "attempts" / f"{run.id}.2.result"),
+        "JOBRUN_NOTES": str(rig.path("state") / "attempts" / f"{run.id}.2.notes"),
     }
 
 

@@ -12,7 +12,7 @@ import pytest
 from jobrun.domain.records import OutputKept
 from jobrun.domain.run import Fence
 from jobrun.proc import output as output_module
-from jobrun.proc.files import AttemptFiles, open_status, read_status
+from jobrun.proc.files import AttemptFiles, attempt_files, open_status, read_status
 from jobrun.proc.output import cut, drop_files, keep_output, read_log, trim_running
 from jobrun.proc.punch import punch_hole
 from jobrun.proc.script import SH, shell_words, surround
@@ -28,11 +28,12 @@ def files_in(tmp_path: Path, out: bytes | None = None, err: bytes | None = None)
     day = tmp_path / "logs" / "2026-01-01"
     day.mkdir(parents=True, exist_ok=True)
     (tmp_path / "attempts").mkdir(exist_ok=True)
-    files = AttemptFiles(
-        status=tmp_path / "attempts" / "1.1.status",
-        out=day / "1.1.out",
-        err=day / "1.1.err",
-        state_dir=tmp_path,
+    files = attempt_files(
+        FENCE,
+        attempts_dir=tmp_path / "attempts",
+        logs_dir=tmp_path / "logs",
+        opened_at=1_767_225_600_000_000,
+        split=True,
     )
     files.status.write_text("")
     for path, content in ((files.out, out), (files.err, err)):

@@ -1,0 +1,232 @@
+"""The calls that warm workers make: the attempts that have no process of their own.
+
+The same effects and events as for every other attempt: what the engine decided
+about a call comes here, what became of it is posted with its fence. Which
+worker makes it is the pool's business (`pools`).
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from jobrun.daemon.inbox import Happened
+from jobrun.daemon.limitwatch import LimitWatch
+from jobrun.daemon.worker import Call, Worker, whole
+from jobrun.domain.events import (
+    ArmLimits,
+    Effect,
+    Exited,
+    GraceOver,
+    HardLimit,
+    KillTree,
+    NeverBegan,
+    RunEvent,
+    SendSignal,
+    SoftLimit,
+    Spawned,
+    SpawnFailed,
+    Terminate,
+)
+from jobrun.domain.instants import SECOND, Duration, Instant
+from jobrun.domain.ledger import Reported
+from jobrun.domain.records import OutputKept
+from jobrun.domain.report import Report
+from jobrun.domain.retry import signal_number
+from jobrun.domain.run import Cause, Exit, Fence
+from jobrun.proc import kin
+from jobrun.proc.files import read_status
+from jobrun.proc.identity import send_signal
+from jobrun.proc.output import drop_files, keep_output
+from jobrun.proc.spec import Marker
+from jobrun.proc.spool import read_tail, said
+from jobrun.proc.tree import kill_tree, signal_tree, sweep_call
+
+_KILL_AGAIN = 1.0
+
+
+class Calls:
+    """Every call under way, by fence. Lives in the loop's thread."""
+
+    def __init__(
+        self,
+        *,
+        post: Callable[[Happened], None],
+        store_id: str,
+        limits: LimitWatch,
+        now: Callable[[], Instant],
+        draw: Callable[[], float],
+    ) -> None:
+        self._post = post
+        self._store_id = store_id
+        self._limits = limits
+        self._now = now
+        self._draw = draw
+        self._under_way: dict[Fence, Call] = {}
+        self._ended: dict[Fence, tuple[Call, tuple[OutputKept, ...]]] = {}
+
+    def __contains__(self, fence: object) -> bool:
+        return fence in self._under_way or fence in self._ended
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    def get(self, fence: Fence) -> Call | None:
+        """The call of that fence, if it is under way."""
+        return self._under_way.get(fence)
+
+    def add(self, call: Call) -> None:
+        """A call is to be made."""
+        self._under_way[call.fence] = call
+
+    def begun(self, call: Call, at: Instant) -> None:
+        """Its worker has taken it: from here on it may have had an effect."""
+        worker = call.worker
+        assert worker is not None
+        call.begun = asyncio.get_running_loop().time()
+        call.begun_at = at
+        self._tell(call, Spawned(at, worker.identity))
+
+    def watch_closely(self, call: Call) -> None:
+        """It runs for longer than a moment: its output and its memory are looked at now."""
+        worker = call.worker
+        if worker is not None and not call.is_watched:
+            call.is_watched = True
+            self._limits.begin(call.fence, call.job, call.files, worker.identity, self._marker(call))
+
+    def ended(self, call: Call, message: Mapping[str, Any]) -> None:
+        """Its worker says that it is over, and how."""
+        worker = call.worker
+        assert worker is not None
+        self._over(call)
+        has_output = bool(message.get("out") or message.get("err"))
+        outputs = tuple(keep_output(call.fence, call.files, call.job.log_max)) if has_output else ()
+        tree_may_live = bool(message.get("children")) or kin.has_strangers()
+        left = self._sweep(call, worker) if tree_may_live and not call.job.leave_children else 0
+        report = message.get("report")
+        if report is True:
+            report = read_tail(call.files.status)
+        exit = Exit(
+            ended_at=whole(message.get("at"), self._now()),
+            exit_code=whole(message.get("exit"), 1),
+            user_time=whole(message.get("user"), None),
+            system_time=whole(message.get("system"), None),
+            max_rss=whole(message.get("rss"), None),
+            left_behind=max(left, call.escaped),
+        )
+        self._finish(call, exit, outputs, said(call.files, report if isinstance(report, dict) else None))
+
+    def died(self, call: Call, worker: Worker, exit: Exit, *, oom: bool) -> None:
+        """Its worker ended in the middle of it: that is the call's end too, unless it wrote another one."""
+        self._over(call)
+        written = read_status(call.files.status)
+        left = 0 if call.job.leave_children else self._sweep(call, worker)
+        outputs = tuple(keep_output(call.fence, call.files, call.job.log_max))
+        report = said(call.files, read_tail(call.files.status) if written is not None else None)
+        whole = exit if written is None else written
+        self._finish(call, replace(whole, left_behind=max(left, call.escaped)), outputs, report, oom=oom)
+
+    def give_back(self, call: Call, why: str, cause: Cause = Cause.SPAWN) -> None:
+        """Nothing of it ran, and here it will not."""
+        self._over(call)
+        self._ended[call.fence] = (call, ())
+        self._tell(call, NeverBegan(self._now(), cause, f"{why}; the attempt is given back"))
+
+    def fail(self, call: Call, sentence: str) -> None:
+        """There is no worker that could make it."""
+        self._over(call)
+        self._ended[call.fence] = (call, ())
+        self._tell(call, SpawnFailed(self._now(), sentence, self._draw()))
+
+    def act(self, effect: Effect) -> None:
+        """Do what the engine decided about a call."""
+        call = self._under_way.get(effect.fence)  # type: ignore[union-attr]
+        if call is None or call.worker is None:
+            return
+        leader, marker = call.worker.identity, self._marker(call)
+        match effect:
+            case ArmLimits():
+                self._arm(call)
+            case SendSignal():
+                python = call.worker.python
+                if python is not None:
+                    send_signal(python.pid, python.start_ticks, signal_number(effect.signal))
+            case Terminate():
+                # A worker whose call was stopped is not trusted with another one.
+                call.worker.retire()
+                call.escaped = signal_tree(leader, marker, signal_number("TERM"))
+                self._after(call, call.job.grace, GraceOver)
+            case KillTree():
+                self._kill(call)
+
+    def forget(self, fence: Fence) -> None:
+        """Its end is durable: its files go."""
+        found = self._ended.pop(fence, None)
+        if found is not None:
+            call, outputs = found
+            drop_files(call.files, outputs)
+
+    def let_go(self) -> None:
+        """Stop watching; what runs goes on by itself."""
+        for call in self._under_way.values():
+            call.cancel_timers()
+        self._under_way.clear()
+
+    def _over(self, call: Call) -> None:
+        call.cancel_timers()
+        if call.is_watched:
+            self._limits.end(call.fence)
+        self._under_way.pop(call.fence, None)
+        if call.worker is not None:
+            call.worker.take_off(call)
+
+    def _finish(
+        self,
+        call: Call,
+        exit: Exit,
+        outputs: tuple[OutputKept, ...],
+        report: Report | None,
+        *,
+        oom: bool = False,
+    ) -> None:
+        self._ended[call.fence] = (call, outputs)
+        event = Exited(self._now(), exit, self._draw(), oom, report)
+        self._post(Happened(call.run.id, event, call.fence, (*outputs, *reported(call.fence, report))))
+
+    def _sweep(self, call: Call, worker: Worker) -> int:
+        return sweep_call(worker.identity, worker.python, self._marker(call), worker.own_children)
+
+    def _kill(self, call: Call) -> None:
+        """KILL, and again every second until the worker's end is seen."""
+        if call.worker is None:
+            return
+        kill_tree(call.worker.identity, self._marker(call))
+        call.timers.append(asyncio.get_running_loop().call_later(_KILL_AGAIN, self._kill, call))
+
+    def _arm(self, call: Call) -> None:
+        job = call.job
+        if job.soft_timeout is None and job.timeout is None:
+            return
+        begun = call.begun if call.begun is not None else asyncio.get_running_loop().time()
+        elapsed = round((asyncio.get_running_loop().time() - begun) * SECOND)
+        if job.soft_timeout is not None:
+            self._after(call, job.soft_timeout - elapsed, SoftLimit)
+        if job.timeout is not None:
+            self._after(call, job.timeout - elapsed, HardLimit)
+
+    def _after(self, call: Call, wait: Duration, event: Callable[[Instant], RunEvent]) -> None:
+        def ring() -> None:
+            self._tell(call, event(self._now()))
+
+        call.timers.append(asyncio.get_running_loop().call_later(max(0, wait) / SECOND, ring))
+
+    def _tell(self, call: Call, event: RunEvent) -> None:
+        self._post(Happened(call.run.id, event, call.fence))
+
+    def _marker(self, call: Call) -> Marker:
+        return Marker(call.run.id, self._store_id)
+
+
+def reported(fence: Fence, report: Report | None) -> tuple[Reported, ...]:
+    """The fact that goes with an attempt's end, if the attempt said anything."""
+    return (Reported(fence, report),) if report is not None else ()

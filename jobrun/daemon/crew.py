@@ -1,0 +1,145 @@
+"""The workers there are: started, listened to, and parted with when they end.
+
+The rule: what a worker said before it ended is heard before its end is. Who
+makes which call is decided elsewhere (`pools`).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from jobrun.conf.paths import Places
+from jobrun.daemon.worker import Worker, start_worker
+from jobrun.domain.instants import Instant
+from jobrun.domain.job import Pool
+from jobrun.domain.run import Exit
+from jobrun.proc.cgroup import Delegated
+from jobrun.proc.spec import Marker
+from jobrun.proc.tree import kill_tree
+from jobrun.proc.workerspec import WorkerKind
+
+# A worker that was told to end and makes no call is given this long, in seconds.
+_FAREWELL = 10.0
+
+
+class Crew:
+    """Every worker process of the daemon. Owns their readers in the loop."""
+
+    def __init__(
+        self,
+        *,
+        heard: Callable[[Worker, Mapping[str, Any]], None],
+        listened: Callable[[Worker], None],
+        ended: Callable[[Worker, Exit], None],
+        places: Places,
+        store_id: str,
+        cgroups: Delegated | None,
+        now: Callable[[], Instant],
+        log: Callable[..., None],
+    ) -> None:
+        self._heard = heard
+        self._listened = listened
+        self._ended = ended
+        self._places = places
+        self._store_id = store_id
+        self._cgroups = cgroups
+        self._now = now
+        self._log = log
+        self._workers: dict[int, Worker] = {}
+        self._one_ended = asyncio.Event()
+        # No two workers that can be alive at once have one number, whichever daemon started them.
+        self._last_number = now() // 1000
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(list(self._workers.values()))
+
+    def of(self, pool: str) -> list[Worker]:
+        """The workers of one pool, those about to end included; the oldest first."""
+        return [worker for worker in self._workers.values() if worker.pool.name == pool]
+
+    def start(self, kind: WorkerKind, pool: Pool) -> Worker:
+        """Start one more. Raises SpawnRefused."""
+        self._last_number += 1
+        worker = start_worker(
+            self._last_number,
+            kind,
+            pool,
+            store_id=self._store_id,
+            attempts_dir=self._places.attempts,
+            logs_dir=self._places.logs,
+            opened_at=self._now(),
+            cgroups=self._cgroups,
+        )
+        self._workers[worker.number] = worker
+        loop = asyncio.get_running_loop()
+        loop.add_reader(worker.fileno(), self._listen, worker)
+        loop.add_reader(worker.child.fileno(), self._look_for_end, worker)
+        self._tell("worker.started", worker, pid=worker.identity.pid)
+        return worker
+
+    def retire(self, worker: Worker, why: str) -> None:
+        """Have one end once it has made the calls it has."""
+        if not worker.is_retiring:
+            self._tell("worker.retired", worker, why=why)
+            worker.retire()
+
+    def part_with(self, worker: Worker, exit: Exit) -> None:
+        """Its calls are seen to: say how it ended, if it was not told to, and leave nothing of it."""
+        if worker.is_retiring and exit.exit_code == 0:
+            self._tell("worker.ended", worker)
+        else:
+            self._tell(
+                "worker.died",
+                worker,
+                level="warning",
+                exit_code=exit.exit_code,
+                signal=exit.signal,
+                said=worker.last_words(),
+            )
+        worker.bury()
+
+    async def close(self, patience: float = _FAREWELL) -> None:
+        """Have every idle worker end; one that makes a call is left to make it."""
+        loop = asyncio.get_running_loop()
+        for worker in self:
+            if worker.current is None:
+                self.retire(worker, "the daemon is stopping")
+        deadline = loop.time() + patience
+        while any(worker.current is None for worker in self):
+            self._one_ended.clear()
+            try:
+                await asyncio.wait_for(self._one_ended.wait(), deadline - loop.time())
+            except TimeoutError:
+                break
+        for worker in self:
+            self._stop_listening(worker)
+            if worker.current is None:
+                kill_tree(worker.identity, Marker(0, self._store_id))
+                worker.bury()
+            else:
+                worker.close()
+        self._workers.clear()
+
+    def _listen(self, worker: Worker) -> None:
+        for message in worker.messages():
+            self._heard(worker, message)
+        self._listened(worker)
+
+    def _look_for_end(self, worker: Worker) -> None:
+        exit = worker.poll()
+        if exit is None:
+            return
+        for message in worker.messages():
+            self._heard(worker, message)
+        self._stop_listening(worker)
+        del self._workers[worker.number]
+        self._ended(worker, exit)
+        self._one_ended.set()
+
+    def _stop_listening(self, worker: Worker) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(worker.fileno())
+        loop.remove_reader(worker.child.fileno())
+
+    def _tell(self, event: str, worker: Worker, *, level: str = "debug", **fields: Any) -> None:
+        self._log(event, level=level, pool=worker.pool.name, worker=worker.number, **fields)

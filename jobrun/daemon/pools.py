@@ -1,0 +1,369 @@
+"""The pools of warm workers: which worker makes which call, and how many there are.
+
+The rules: a pool has no more workers than its `max`, of whatever kinds; a call
+goes to a worker of its own kind; a call that is known to be short may be sent
+ahead to a busy worker, one that may be long never waits behind another. What
+waits here is durable as an intent and has not begun, so it can always be given
+back.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from jobrun.conf.paths import Places
+from jobrun.daemon.calls import Calls
+from jobrun.daemon.crew import Crew
+from jobrun.daemon.durations import Durations
+from jobrun.daemon.worker import Call, Worker, whole
+from jobrun.domain.events import Effect, Forget, Recall
+from jobrun.domain.instants import SECOND, Instant, seconds
+from jobrun.domain.job import Job, Pool, PythonCall
+from jobrun.domain.retry import signal_name
+from jobrun.domain.run import Cause, Exit, Run
+from jobrun.proc.cgroup import Delegated
+from jobrun.proc.files import AttemptFiles, has_begun
+from jobrun.proc.refusal import SpawnRefused
+from jobrun.proc.spool import revoke
+from jobrun.proc.workerspec import WorkerKind, call_text, env_file_marks, worker_kind
+
+# So many workers of one kind may end before they have made a call; then their calls fail.
+_MOST_STILLBORN = 3
+# Calls thought to be short wait this long behind one another, in seconds, before they are taken back.
+_BLOCKED = 0.1
+
+
+class Pools:
+    """Hands out calls to workers. Lives in the loop's thread."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        *,
+        pool_of: Callable[[str], Pool],
+        room_changed: Callable[[], None],
+        host_trouble: Callable[[str], None],
+        cpus: int,
+        places: Places,
+        store_id: str,
+        environ: Mapping[str, str],
+        cgroups: Delegated | None,
+        now: Callable[[], Instant],
+        log: Callable[..., None],
+    ) -> None:
+        self._calls = calls
+        self._pool_of = pool_of
+        self._room_changed = room_changed
+        self._host_trouble = host_trouble
+        self._cpus = cpus
+        self._store_id = store_id
+        self._environ = environ
+        self._now = now
+        self._log = log
+        self._crew = Crew(
+            heard=self._hear,
+            listened=lambda worker: self._feed(worker.pool.name),
+            ended=self._worker_ended,
+            places=places,
+            store_id=store_id,
+            cgroups=cgroups,
+            now=now,
+            log=log,
+        )
+        self._waiting: dict[str, deque[Call]] = {}
+        self._rooms: dict[str, int] = {}
+        self._kinds: dict[int, tuple[tuple[tuple[str, int, int], ...], WorkerKind]] = {}
+        self._stillborn: Counter[str] = Counter()
+        self._durations = Durations()
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(self._crew)
+
+    def start(self, run: Run, job: Job, files: AttemptFiles) -> None:
+        """Have the run's current attempt made by a worker. Raises SpawnRefused."""
+        kind = self._kind_of(run, job)
+        call = Call(run, job, kind, files)
+        self._calls.add(call)
+        self._waiting.setdefault(kind.pool, deque()).append(call)
+        self._feed(kind.pool)
+
+    def carry_out(self, effect: Effect) -> None:
+        """Do what the engine decided about a call."""
+        match effect:
+            case Forget():
+                self._calls.forget(effect.fence)
+            case Recall():
+                call = self._calls.get(effect.fence)
+                if call is not None and call.begun is None:
+                    self._take_back(call, "no worker had begun it")
+            case _:
+                self._calls.act(effect)
+
+    def give_back_unbegun(self) -> None:
+        """The daemon is stopping: what has not begun will not."""
+        waiting = [call for calls in self._waiting.values() for call in calls]
+        sent = [call for worker in self._crew for call in worker.calls.values() if call.begun is None]
+        for call in [*waiting, *sent]:
+            self._take_back(call, "the daemon is stopping", Cause.SHUTDOWN)
+
+    def recycle(self, why: str) -> None:
+        """Have every worker replaced: at once if it is idle, else after its calls."""
+        self._kinds.clear()
+        self._stillborn.clear()
+        for worker in self._crew:
+            self.retire(worker, why)
+
+    def retire(self, worker: Worker, why: str) -> None:
+        """Have one worker end once it has made the calls it has."""
+        self._crew.retire(worker, why)
+
+    def room(self, pool: str) -> int:
+        """How many runs may be with the pool's workers, those that have not begun included."""
+        known = self._rooms.get(pool)
+        return known if known is not None else self.most(self._pool_of(pool))
+
+    def most(self, pool: Pool) -> int:
+        """How many workers the pool may have."""
+        return pool.max if pool.max is not None else self._cpus
+
+    def prestart(self, job: Job) -> None:
+        """Start a worker that can take this job's calls, if the pool has fewer than its least number."""
+        assert isinstance(job.body, PythonCall)
+        pool = self._pool_of(job.body.pool)
+        if sum(not worker.is_retiring for worker in self._crew.of(pool.name)) >= pool.min:
+            return
+        try:
+            self._crew.start(worker_kind(job, self._environ), pool)
+        except SpawnRefused as refusal:
+            self._log("worker.not_started", level="warning", pool=pool.name, error=refusal.sentence)
+
+    def shrink(self, now: float) -> None:
+        """End what has been idle for too long, down to the least number of each pool."""
+        for worker in sorted(self._crew, key=lambda worker: worker.idle_since):
+            pool = self._pool_of(worker.pool.name)
+            staying = sum(not other.is_retiring for other in self._crew.of(pool.name))
+            if worker.is_idle and staying > pool.min and now - worker.idle_since >= seconds(pool.idle):
+                self.retire(worker, "it is idle")
+
+    def unblock(self, now: float) -> None:
+        """Take back what waits in a worker behind a call that takes longer than was expected."""
+        for worker in self._crew:
+            call = worker.current
+            if call is None or call.begun is None or len(worker.calls) == 1 or now - call.begun < _BLOCKED:
+                continue
+            self._durations.note(call.job.name, now - call.begun)
+            for behind in [other for other in worker.calls.values() if other.begun is None]:
+                self._take_back(behind, "the call before it takes long")
+
+    async def close(self) -> None:
+        """Have every idle worker end; one that makes a call is left to make it."""
+        await self._crew.close()
+
+    def _kind_of(self, run: Run, job: Job) -> WorkerKind:
+        """Worked out once a definition, and again when one of its environment files changed."""
+        marks = env_file_marks(job) if job.env_file else ()
+        known = self._kinds.get(run.definition_id)
+        if known is not None and known[0] == marks:
+            return known[1]
+        kind = worker_kind(job, self._environ)
+        self._kinds[run.definition_id] = (marks, kind)
+        return kind
+
+    def _feed(self, name: str) -> None:
+        """Hand out what waits, as far as there are workers for it; start what is missing."""
+        waiting = self._waiting.get(name)
+        if not waiting:
+            return
+        pool, workers = self._pool_of(name), self._crew.of(name)
+        full: set[str] = set()
+        unplaced: list[Call] = []
+        kinds_there = {worker.kind.key for worker in workers if worker.is_ready}
+        while waiting and full < kinds_there:
+            call = waiting.popleft()
+            worker = None if call.kind.key in full else self._choose(call, workers, pool)
+            if worker is None or not self._give(worker, call):
+                full.add(call.kind.key)
+                unplaced.append(call)
+        waiting.extendleft(reversed(unplaced))
+        if waiting:
+            self._grow(pool, waiting)
+
+    def _choose(self, call: Call, workers: list[Worker], pool: Pool) -> Worker | None:
+        """The worker of the call's kind that will come to it first, if it may wait for that."""
+        best: Worker | None = None
+        for worker in workers:
+            if worker.kind.key != call.kind.key or not worker.is_ready:
+                continue
+            if worker.runs_done + len(worker.calls) >= pool.max_runs:
+                continue
+            if not worker.calls:
+                return worker
+            if (best is None or len(worker.calls) < len(best.calls)) and self._may_queue(call, worker, pool):
+                best = worker
+        return best
+
+    def _may_queue(self, call: Call, worker: Worker, pool: Pool) -> bool:
+        before = (other.job.name for other in worker.calls.values())
+        return self._durations.may_queue(call.job.name, before, pool.prefetch)
+
+    def _give(self, worker: Worker, call: Call) -> bool:
+        """Hand it over; False if the worker cannot take it now."""
+        try:
+            text = call_text(
+                call.job,
+                call.run,
+                call.files,
+                call.kind,
+                store_id=self._store_id,
+                base_environ=self._environ,
+            )
+        except SpawnRefused as refusal:
+            self._refused(call, refusal)
+            return True
+        return worker.give(call, text)
+
+    def _refused(self, call: Call, refusal: SpawnRefused) -> None:
+        if refusal.is_host_trouble:
+            self._calls.give_back(call, f"the host could not start it ({refusal.sentence})")
+            self._host_trouble(refusal.sentence)
+        else:
+            self._calls.fail(call, refusal.sentence)
+
+    def _grow(self, pool: Pool, waiting: deque[Call]) -> None:
+        """Start workers for what waits, as many as the pool may have."""
+        wanted = Counter(call.kind.key for call in waiting)
+        kinds = {call.kind.key: call.kind for call in waiting}
+        for worker in self._crew.of(pool.name):
+            if worker.python is None and not worker.has_failed:
+                wanted[worker.kind.key] -= 1
+        for key, count in wanted.items():
+            for _ in range(count):
+                if len(self._crew.of(pool.name)) >= self.most(pool):
+                    self._make_way(pool, key)
+                    return
+                if not self._try_start(kinds[key], pool, waiting):
+                    return
+
+    def _make_way(self, pool: Pool, key: str) -> None:
+        """The pool is full: an idle worker of another kind ends, the one that was idle longest."""
+        workers = self._crew.of(pool.name)
+        if any(worker.is_retiring and not worker.calls for worker in workers):
+            return
+        idle = [worker for worker in workers if worker.is_idle and worker.kind.key != key]
+        if idle:
+            self.retire(min(idle, key=lambda worker: worker.idle_since), "it makes way for another kind")
+
+    def _try_start(self, kind: WorkerKind, pool: Pool, waiting: deque[Call]) -> bool:
+        try:
+            self._crew.start(kind, pool)
+        except SpawnRefused as refusal:
+            for call in [call for call in waiting if call.kind.key == kind.key]:
+                waiting.remove(call)
+                self._refused(call, refusal)
+            return False
+        return True
+
+    def _hear(self, worker: Worker, message: Mapping[str, Any]) -> None:
+        operation = message.get("op")
+        if operation == "ready":
+            worker.note_ready(message)
+            return
+        if operation == "failed":
+            self._not_started(worker, message)
+            return
+        call = worker.calls.get(str(message.get("fence")))
+        if call is None:
+            return
+        match operation:
+            case "begun":
+                self._calls.begun(call, whole(message.get("at"), self._now()))
+            case "ended":
+                self._call_ended(worker, call, message)
+            case "stale":
+                self._send_elsewhere(worker, call)
+            case "refused":
+                number, sentence = whole(message.get("errno"), 5), str(message.get("sentence"))
+                self._refused(call, SpawnRefused(number, sentence))
+
+    def _call_ended(self, worker: Worker, call: Call, message: Mapping[str, Any]) -> None:
+        worker.runs_done += 1
+        self._stillborn.pop(worker.kind.key, None)
+        self._durations.note(call.job.name, (whole(message.get("at"), 0) - call.begun_at) / SECOND)
+        self._calls.ended(call, message)
+        self._make_room_known(worker.pool, call.job.name)
+        if message.get("retire"):
+            worker.is_retiring = True
+        elif worker.runs_done >= worker.pool.max_runs:
+            self.retire(worker, f"it has made {worker.runs_done} calls")
+
+    def _make_room_known(self, pool: Pool, job: str) -> None:
+        """One run a worker, more where calls are short."""
+        room = self.most(pool) * (1 + self._durations.ahead(job, pool.prefetch))
+        before = self.room(pool.name)
+        self._rooms[pool.name] = room
+        if room > before:
+            self._room_changed()
+
+    def _send_elsewhere(self, worker: Worker, call: Call) -> None:
+        """The worker will not make it (its code has changed, or it ends); nothing of it ran."""
+        worker.take_off(call)
+        worker.is_retiring = True
+        self._waiting.setdefault(call.kind.pool, deque()).appendleft(call)
+
+    def _take_back(self, call: Call, why: str, cause: Cause = Cause.SPAWN) -> None:
+        """Give a call back that has not begun; if its worker was faster, its word is on the way."""
+        if call.worker is None:
+            self._waiting[call.kind.pool].remove(call)
+            self._calls.give_back(call, why, cause)
+            return
+        try:
+            if revoke(call.files.status):
+                self._calls.give_back(call, why, cause)
+        except SpawnRefused:
+            # The disk is full: the call stays with its worker, and begins when its turn comes.
+            return
+
+    def _not_started(self, worker: Worker, message: Mapping[str, Any]) -> None:
+        error = message.get("error")
+        words = error if isinstance(error, dict) else {}
+        why = f"{words.get('type')}: {words.get('message')}"
+        sentence = f"a worker of pool {worker.pool.name} could not start: {why}"
+        trace = words.get("traceback")
+        self._log("worker.failed", level="error", pool=worker.pool.name, error=sentence, trace=trace)
+        worker.is_retiring = worker.has_failed = True
+        self._fail_waiting(worker, sentence)
+
+    def _fail_waiting(self, worker: Worker, sentence: str) -> None:
+        """Nobody can make the calls that wait for such a worker, if there is no other one."""
+        key, waiting = worker.kind.key, self._waiting.get(worker.pool.name)
+        others = [other for other in self._crew.of(worker.pool.name) if other is not worker]
+        if not waiting or any(other.kind.key == key and other.is_ready for other in others):
+            return
+        for call in [call for call in waiting if call.kind.key == key]:
+            waiting.remove(call)
+            self._calls.fail(call, sentence)
+
+    def _worker_ended(self, worker: Worker, exit: Exit) -> None:
+        """The call it made ends with it, the others go to somebody else."""
+        oom = worker.child.was_oom()
+        for call in list(worker.calls.values()):
+            if call.begun is not None or has_begun(call.files.status):
+                self._calls.died(call, worker, exit, oom=oom)
+                worker.runs_done += 1
+            else:
+                call.files.status.unlink(missing_ok=True)
+                self._send_elsewhere(worker, call)
+        if not worker.runs_done and not worker.is_retiring:
+            self._note_stillborn(worker, exit)
+        self._crew.part_with(worker, exit)
+        self._feed(worker.pool.name)
+
+    def _note_stillborn(self, worker: Worker, exit: Exit) -> None:
+        """It ended without having made a call: after a few of them, nobody waits for the next one."""
+        self._stillborn[worker.kind.key] += 1
+        if worker.python is not None and self._stillborn[worker.kind.key] < _MOST_STILLBORN:
+            return
+        how = f"exit code {exit.exit_code}" if exit.signal is None else signal_name(exit.signal)
+        last = worker.last_words()
+        said = f": {last}" if last else ""
+        self._fail_waiting(worker, f"a worker of pool {worker.pool.name} ended at once ({how}){said}")

@@ -1,0 +1,119 @@
+"""What workers are held to: memory, age, idleness, and whether they do anything at all.
+
+Memory is looked at while a call runs, not only after it: one call can take all
+there is. Above `max_memory` the worker is replaced after its call; above
+`hard_memory` the call ends at once, with cause oom. A worker that somebody
+stopped (SIGSTOP) in a call is reported as stalled; nothing is concluded from
+how long a call takes.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from jobrun.daemon.calls import Calls
+from jobrun.daemon.inbox import Happened
+from jobrun.daemon.pools import Pools
+from jobrun.daemon.worker import Worker
+from jobrun.domain.events import GraceOver, MemoryExceeded
+from jobrun.domain.instants import Instant, seconds
+from jobrun.domain.job import Plan, is_warm
+from jobrun.proc.identity import read_stat, resident_memory
+
+_QUICK = 0.05
+_STOPPED = "Tt"
+
+
+class PoolWatch:
+    """Looks at the workers once a second, and at those in a call every 50 ms. Owns its one timer."""
+
+    def __init__(
+        self,
+        pools: Pools,
+        calls: Calls,
+        *,
+        post: Callable[[Happened], None],
+        plan: Callable[[], Plan],
+        now: Callable[[], Instant],
+        log: Callable[..., None],
+    ) -> None:
+        self._pools = pools
+        self._calls = calls
+        self._post = post
+        self._plan = plan
+        self._now = now
+        self._log = log
+        self._timer: asyncio.TimerHandle | None = None
+
+    def tick(self) -> None:
+        """Once a second."""
+        now = asyncio.get_running_loop().time()
+        for worker in self._pools:
+            self._weigh(worker)
+            self._look_at_age(worker, now)
+            self._look_for_stall(worker, now)
+        self._pools.shrink(now)
+        for job in self._plan().jobs.values():
+            if is_warm(job) and job.enabled:
+                self._pools.prestart(job)
+        self._look_soon()
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_soon(self) -> None:
+        if self._timer is None and len(self._calls):
+            self._timer = asyncio.get_running_loop().call_later(_QUICK, self._look_quickly)
+
+    def _look_quickly(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        for worker in self._pools:
+            call = worker.current
+            if call is not None and call.begun is not None and now - call.begun >= _QUICK:
+                self._calls.watch_closely(call)
+                if worker.pool.hard_memory is not None:
+                    self._weigh(worker)
+        self._pools.unblock(now)
+        self._look_soon()
+
+    def _weigh(self, worker: Worker) -> None:
+        pool, python = worker.pool, worker.python
+        if python is None or (pool.max_memory is None and pool.hard_memory is None):
+            return
+        rss = resident_memory(python.pid)
+        call = worker.current
+        if call is not None and pool.hard_memory is not None and rss > pool.hard_memory:
+            self._post(Happened(call.run.id, MemoryExceeded(self._now(), rss), call.fence))
+            self._post(Happened(call.run.id, GraceOver(self._now()), call.fence))
+        elif pool.max_memory is not None and rss > pool.max_memory:
+            self._pools.retire(worker, f"it has {rss >> 20} MiB")
+
+    def _look_at_age(self, worker: Worker, now: float) -> None:
+        most = worker.pool.max_age
+        if most is not None and now - worker.started > seconds(most):
+            self._pools.retire(worker, "it is old")
+
+    def _look_for_stall(self, worker: Worker, now: float) -> None:
+        stat = read_stat(worker.python.pid) if worker.python is not None and worker.calls else None
+        if stat is None or stat.state not in _STOPPED:
+            if worker.is_stalled:
+                self._log("worker.recovered", pool=worker.pool.name, worker=worker.number)
+            worker.stopped_since, worker.is_stalled = None, False
+            return
+        if worker.stopped_since is None:
+            worker.stopped_since = now
+        if not worker.is_stalled and now - worker.stopped_since >= seconds(worker.pool.stalled_after):
+            worker.is_stalled = True
+            call = worker.current
+            self._log(
+                "worker.stalled",
+                level="warning",
+                pool=worker.pool.name,
+                worker=worker.number,
+                run=call.run.id if call is not None else None,
+                job=call.job.name if call is not None else None,
+                why="its process is stopped (SIGSTOP)",
+            )

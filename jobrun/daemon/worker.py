@@ -1,0 +1,262 @@
+"""One warm worker as the daemon sees it: its process, its socket, the calls it has.
+
+It decides nothing. A worker makes its calls in the order in which they were
+sent; the first of them may have begun, the others certainly have not.
+"""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jobrun.domain.instants import Instant, seconds
+from jobrun.domain.job import Job, Pool
+from jobrun.domain.run import Exit, Fence, ProcessIdentity, Run
+from jobrun.proc import kin
+from jobrun.proc.cgroup import Delegated
+from jobrun.proc.files import AttemptFiles, open_regular
+from jobrun.proc.identity import cpu_time, identify, resident_memory
+from jobrun.proc.output import drop_files
+from jobrun.proc.spawn import Child, start
+from jobrun.proc.spec import Marker
+from jobrun.proc.tree import living_below, sweep
+from jobrun.proc.workerspec import LARGEST_DATAGRAM, WorkerKind, hello, retire, worker_spec
+
+_AT_ONCE = 64
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """An attempt that a worker makes, or is to make. `begun` is by the loop's clock."""
+
+    run: Run
+    job: Job
+    kind: WorkerKind
+    files: AttemptFiles
+    worker: "Worker | None" = None
+    begun: float | None = None
+    begun_at: Instant = 0
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    is_watched: bool = False
+    escaped: int = 0
+
+    @property
+    def fence(self) -> Fence:
+        """The fence of the attempt."""
+        return self.run.fence
+
+    def cancel_timers(self) -> None:
+        """Its limits count no more."""
+        for timer in self.timers:
+            timer.cancel()
+        self.timers.clear()
+
+
+class Worker:
+    """One worker process, from its start to its end. Owns the socket and the reading of it."""
+
+    def __init__(
+        self, number: int, kind: WorkerKind, pool: Pool, child: Child, channel: socket.socket
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.number = number
+        self.kind = kind
+        self.pool = pool
+        self.child = child
+        self.started = self.idle_since = loop.time()
+        self.python: ProcessIdentity | None = None
+        self.own_children: frozenset[tuple[int, int]] = frozenset()
+        self.version = ""
+        self.calls: dict[str, Call] = {}
+        self.runs_done = 0
+        self.is_retiring = False
+        self.has_failed = False
+        self.stopped_since: float | None = None
+        self.is_stalled = False
+        self._channel = channel
+
+    @property
+    def identity(self) -> ProcessIdentity:
+        """The leader of its session."""
+        return self.child.identity
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes calls: it has started, and was not told to end."""
+        return self.python is not None and not self.is_retiring
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a call."""
+        return self.is_ready and not self.calls
+
+    @property
+    def current(self) -> Call | None:
+        """The call that has begun, if any."""
+        first = next(iter(self.calls.values()), None)
+        return first if first is not None and first.begun is not None else None
+
+    @property
+    def state(self) -> str:
+        """In one word, for people."""
+        if self.python is None:
+            return "starting"
+        if self.is_stalled:
+            return "stalled"
+        if self.calls:
+            return "busy"
+        return "retiring" if self.is_retiring else "idle"
+
+    def fileno(self) -> int:
+        """The descriptor on which its messages come."""
+        return self._channel.fileno()
+
+    def send(self, text: bytes) -> bool:
+        """Send one message; False if it cannot be taken now, or it has ended."""
+        try:
+            self._channel.send(text)
+        except OSError:
+            return False
+        return True
+
+    def give(self, call: Call, text: bytes) -> bool:
+        """Hand it a call; False if it cannot take it now."""
+        if not self.send(text):
+            return False
+        if not self.calls:
+            kin.note_busy(self.identity)
+        call.worker = self
+        self.calls[str(call.fence)] = call
+        return True
+
+    def take_off(self, call: Call) -> None:
+        """The call is over, or not its own any more."""
+        self.calls.pop(str(call.fence), None)
+        call.worker = None
+        if not self.calls:
+            self.idle_since = asyncio.get_running_loop().time()
+            kin.note_idle(self.identity)
+
+    def retire(self) -> None:
+        """Have it end once it has made the calls it has."""
+        if not self.is_retiring:
+            self.is_retiring = True
+            self.send(retire())
+
+    def messages(self) -> Iterator[Mapping[str, Any]]:
+        """What it said since the last look, up to a number; nothing once it has ended."""
+        for _ in range(_AT_ONCE):
+            try:
+                raw = self._channel.recv(LARGEST_DATAGRAM * 2)
+            except OSError:
+                return
+            if not raw:
+                return
+            with suppress(ValueError, RecursionError):
+                message = json.loads(raw)
+                if isinstance(message, dict):
+                    yield message
+
+    def note_ready(self, message: Mapping[str, Any]) -> bool:
+        """It has started; False if the process it names is not there."""
+        pid = message.get("pid")
+        self.python = identify(pid) if isinstance(pid, int) else None
+        self.version = str(message.get("python", ""))
+        if self.python is None:
+            return False
+        if self.pool.on_start is not None:
+            # What the pool's own hook started is the worker's, and no call's.
+            self.own_children = living_below(self.identity, self.python)
+        return True
+
+    def poll(self) -> Exit | None:
+        """How it ended, or None while it runs."""
+        return self.child.poll()
+
+    def describe(self, now: float) -> dict[str, Any]:
+        """What people are told of it; `now` is by the loop's clock."""
+        call = self.current
+        pid = self.python.pid if self.python is not None else None
+        return {
+            "pool": self.pool.name,
+            "worker": self.number,
+            "pid": pid,
+            "state": self.state,
+            "run": call.run.id if call is not None else None,
+            "job": call.job.name if call is not None else None,
+            "waiting": sum(other.begun is None for other in self.calls.values()),
+            "runs_done": self.runs_done,
+            "age": round(now - self.started, 3),
+            "rss": resident_memory(pid) if pid is not None else 0,
+            "cpu": round(seconds(cpu_time(pid)), 3) if pid is not None else 0.0,
+            "interpreter": self.kind.interpreter,
+            "python": self.version,
+        }
+
+    def last_words(self) -> str:
+        """The last line of what it printed outside of calls."""
+        try:
+            fd = open_regular(self.child.files.out)
+            with os.fdopen(fd, "rb") as file:
+                lines = file.read(LARGEST_DATAGRAM).decode(errors="replace").split("\n")
+        except OSError:
+            return ""
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def bury(self) -> None:
+        """It has ended: nothing of its own stays."""
+        sweep(self.identity, Marker(0, ""))
+        drop_files(self.child.files)
+        self.close()
+
+    def close(self) -> None:
+        """Give everything back; the process has ended, or is left to itself."""
+        self._channel.close()
+        self.child.close()
+
+
+def whole(value: object, otherwise: Any) -> Any:
+    """A whole number that a worker said, or what holds if it said none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+
+
+def start_worker(
+    number: int,
+    kind: WorkerKind,
+    pool: Pool,
+    *,
+    store_id: str,
+    attempts_dir: Path,
+    logs_dir: Path,
+    opened_at: Instant,
+    cgroups: Delegated | None,
+) -> Worker:
+    """Start a worker and greet it. Raises SpawnRefused."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        ours.setblocking(False)
+        spec = worker_spec(
+            kind,
+            number,
+            theirs.fileno(),
+            store_id=store_id,
+            attempts_dir=attempts_dir,
+            logs_dir=logs_dir,
+            opened_at=opened_at,
+            cgroups=cgroups,
+        )
+        child = start(spec)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    worker = Worker(number, kind, pool, child, ours)
+    worker.send(hello(kind, pool, number, child.identity))
+    kin.note_idle(child.identity)
+    return worker

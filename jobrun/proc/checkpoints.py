@@ -1,0 +1,140 @@
+"""Where a run keeps its checkpoints, and from which one it goes on.
+
+A run's directory lasts as long as its row: it is the same for all its
+attempts, and a run that tries an earlier one again finds that one's. The index
+in it is written by the job's side (`task/checkpoint`); here it is only read,
+and anything odd in it counts as no checkpoint.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jobrun.domain.job import Checkpoint, Job
+from jobrun.domain.run import Run
+from jobrun.proc.account import Account
+from jobrun.proc.environment import expand
+from jobrun.proc.files import AttemptFiles, open_regular
+from jobrun.proc.refusal import refused
+
+LATEST = "latest"
+INDEX = "index.json"
+_PRIVATE = 0o700
+_PASSABLE = 0o711
+_LARGEST_INDEX = 1 << 20
+
+
+def checkpoint_environment(
+    job: Job,
+    run: Run,
+    files: AttemptFiles,
+    *,
+    env: Mapping[str, str],
+    base: Mapping[str, str],
+    who: Account,
+) -> dict[str, str]:
+    """The variables of a job with checkpoints; its directory is made. Empty for others.
+
+    Raises SpawnRefused if the directory cannot be made.
+    """
+    wish = job.checkpoint
+    if wish is None:
+        return {"JOBRUN_RESUME_FROM": run.resume_from} if run.resume_from else {}
+    root = _root(job, wish, files, env, base)
+    own = root if wish.dir is not None else root / str(run.id)
+    _make(own, who, below=files.state_dir if wish.dir is None else None)
+    found = {
+        "JOBRUN_CHECKPOINT_DIR": str(own),
+        "JOBRUN_CHECKPOINT_KEEP": str(wish.keep),
+        "JOBRUN_CHECKPOINT_INTERVAL": str(wish.interval),
+    }
+    resume = _resume_from(run, wish, root, own)
+    return {**found, "JOBRUN_RESUME_FROM": resume} if resume else found
+
+
+def _resume_from(run: Run, wish: Checkpoint, root: Path, own: Path) -> str | None:
+    """What was asked for; else, if the job resumes, the newest of this run or of the one it tries again."""
+    if run.resume_from == LATEST:
+        return newest([own, *_directories(root)])
+    if run.resume_from is not None:
+        return run.resume_from
+    if not wish.resume:
+        return None
+    if run.attempt > 1 and (found := newest([own])) is not None:
+        return found
+    if run.retry_of is not None and wish.dir is None:
+        return newest([root / str(run.retry_of)])
+    return None
+
+
+def newest(directories: Iterable[Path]) -> str | None:
+    """The path of the checkpoint saved last in any of the directories; None if there is none."""
+    found: tuple[str, str] | None = None
+    for directory in dict.fromkeys(directories):
+        for entry in read_index(directory):
+            path = directory / entry["file"]
+            if path.exists() and (found is None or entry["at"] >= found[0]):
+                found = (entry["at"], str(path))
+    return found[1] if found is not None else None
+
+
+def read_index(directory: Path) -> list[dict[str, Any]]:
+    """The checkpoints registered in a directory, oldest first; each has at least `file`, `step` and `at`."""
+    try:
+        fd = open_regular(directory / INDEX)
+        with os.fdopen(fd, "rb") as file:
+            raw = json.loads(file.read(_LARGEST_INDEX))
+    except (OSError, ValueError, RecursionError):
+        return []
+    entries = raw.get("checkpoints") if isinstance(raw, dict) else None
+    return [entry for entry in entries if _is_entry(entry)] if isinstance(entries, list) else []
+
+
+def _is_entry(entry: object) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    name = entry.get("file")
+    return (
+        isinstance(name, str)
+        and Path(name).name == name
+        and isinstance(entry.get("at"), str)
+        and isinstance(entry.get("step"), int)
+    )
+
+
+def run_directory(job: str, run_id: int, state_dir: Path) -> Path:
+    """Where a run keeps its checkpoints if its job names no directory."""
+    return state_dir / "checkpoints" / job / str(run_id)
+
+
+def _root(
+    job: Job, wish: Checkpoint, files: AttemptFiles, env: Mapping[str, str], base: Mapping[str, str]
+) -> Path:
+    if wish.dir is None:
+        return run_directory(job.name, 0, files.state_dir).parent
+    return Path(env["HOME"] or "/", expand(wish.dir, env, base, "checkpoint.dir"))
+
+
+def _directories(root: Path) -> list[Path]:
+    with suppress(OSError):
+        return [path for path in root.iterdir() if path.name.isdecimal()]
+    return []
+
+
+def _make(directory: Path, who: Account, below: Path | None) -> None:
+    """Make it for the job's user. Below the state directory each step may be passed through by others."""
+    try:
+        if below is not None:
+            step = below
+            for part in directory.relative_to(below).parts[:-1]:
+                step = step / part
+                step.mkdir(mode=_PASSABLE, exist_ok=True)
+        is_new = not directory.exists()
+        directory.mkdir(mode=_PRIVATE, parents=below is None, exist_ok=True)
+        if is_new and who.switch is not None:
+            os.chown(directory, who.switch[0], who.switch[1], follow_symlinks=False)
+    except OSError as error:
+        raise refused(error, f"make the checkpoint directory {directory}") from error

@@ -1,0 +1,178 @@
+"""The spool: the files by which a running job and the daemon speak to each other.
+
+A job of the daemon's own account writes beside the status files. A job of
+another account gets a folder of its own there, `u<uid>`, which that account
+owns; whatever lies in it may be something else than it seems, so everything is
+read as a regular file of bounded size, and never followed anywhere.
+"""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jobrun.domain.report import Progress, Report, read_progress, read_report
+from jobrun.domain.run import Exit, Fence, ProcessIdentity
+from jobrun.proc.account import Account
+from jobrun.proc.files import STATUS_SIZE, AttemptFiles, open_regular, read_status
+from jobrun.proc.refusal import SpawnRefused, refused
+
+LARGEST_REPORT = 4 << 20
+_LARGEST_RESULT = 1 << 20
+_SLOT = 1024
+_PRIVATE_FOLDER, _PRIVATE = 0o700, 0o600
+_PASSABLE, _PASS = 0o711, 0o011
+
+
+def prepare_spool(files: AttemptFiles, who: Account) -> None:
+    """Make another account's folder, and let that account come to it. Raises SpawnRefused.
+
+    The folders above may be passed through from then on, never read.
+    """
+    if who.switch is None or files.spool.exists():
+        return
+    above = files.spool.parent
+    try:
+        above.mkdir(mode=_PASSABLE, parents=True, exist_ok=True)
+        for folder in (above, files.state_dir):
+            folder.chmod(folder.stat().st_mode & 0o777 | _PASS)
+        files.spool.mkdir(mode=_PRIVATE_FOLDER)
+        os.chown(files.spool, who.switch[0], who.switch[1])
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise refused(error, f"make the folder {files.spool}", ours=True) from error
+
+
+def write_data(files: AttemptFiles, text: str, who: Account) -> None:
+    """Write the run's data for the job to read. Raises SpawnRefused."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        fd = os.open(files.data, flags, _PRIVATE)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+            if who.switch is not None:
+                os.fchown(fd, who.switch[0], who.switch[1])
+    except OSError as error:
+        raise refused(error, f"write the run's data {files.data}", ours=True) from error
+
+
+def read_said(files: AttemptFiles) -> Report | None:
+    """What the attempt said of itself; None if it said nothing. Odd contents count as nothing said."""
+    report = _object(_read(files.report, LARGEST_REPORT))
+    if report is None:
+        report = read_tail(files.status)
+    return said(files, report)
+
+
+def said(files: AttemptFiles, report: dict[str, Any] | None) -> Report | None:
+    """The same, where the report is already known."""
+    found = read_report(report) if report else Report()
+    result = found.result
+    if result is None and (text := _read(files.result, _LARGEST_RESULT)) is not None:
+        result = _json_text(text)
+    progress, retry_in = read_notes(files.notes)
+    whole = Report(result=result, error=found.error, progress=progress, retry_in=retry_in)
+    return whole if whole != Report() else None
+
+
+def find_progress(fence: Fence, attempts_dir: Path) -> Progress | None:
+    """How far a running attempt says it is, for readers who do not know its account."""
+    name = f"{fence}.notes"
+    usual = attempts_dir / name
+    path = usual if usual.exists() else next(attempts_dir.glob(f"u[0-9]*/{name}"), usual)
+    return read_notes(path)[0]
+
+
+def read_notes(path: Path) -> tuple[Progress | None, int | None]:
+    """Progress, and the wait (microseconds) after which the job wants to be tried again."""
+    text = _read(path, 2 * _SLOT)
+    if text is None:
+        return None, None
+    progress, wish = _object(text[:_SLOT]), _object(text[_SLOT:])
+    wait = wish.get("retry_in") if wish is not None else None
+    is_span = isinstance(wait, int) and not isinstance(wait, bool) and wait >= 0
+    return read_progress(progress) if progress is not None else None, wait if is_span else None
+
+
+def read_tail(status: Path) -> dict[str, Any] | None:
+    """What a warm worker wrote behind the header of a status file: who it is, at the end the report too."""
+    try:
+        fd = open_regular(status)
+        with os.fdopen(fd, "rb") as file:
+            file.seek(STATUS_SIZE)
+            return _object(file.read(LARGEST_REPORT))
+    except OSError:
+        return None
+
+
+def leader_of(status: Path) -> ProcessIdentity | None:
+    """The leader of the worker that took this call; None if no worker did."""
+    tail = read_tail(status)
+    leader = tail.get("leader") if tail is not None else None
+    if not isinstance(leader, list) or len(leader) != 3:
+        return None
+    pid, ticks, boot = leader
+    if not (isinstance(pid, int) and isinstance(ticks, int) and isinstance(boot, str)):
+        return None
+    return ProcessIdentity(pid, ticks, boot)
+
+
+def worker_of(status: Path) -> int | None:
+    """The number of the worker that took this call; None if no worker did."""
+    tail = read_tail(status)
+    number = tail.get("worker") if tail is not None else None
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def worker_status(files: AttemptFiles) -> Path | None:
+    """The status file of the worker that took the call: how it ended, whoever was there to see it."""
+    number = worker_of(files.status)
+    return None if number is None else files.spool.joinpath(f"{Fence(0, number)}.status")
+
+
+def worker_exit(files: AttemptFiles) -> Exit | None:
+    """How the worker ended that took the call; None if it has not, or if no worker did."""
+    path = worker_status(files)
+    return None if path is None else read_status(path)
+
+
+def revoke(status: Path) -> bool:
+    """Take back a call that no worker has begun: whoever makes the status file first has it.
+
+    True if it was ours to take. Raises SpawnRefused if the file cannot be made.
+    """
+    try:
+        os.close(os.open(status, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise SpawnRefused(error.errno or 5, f"cannot take back a call: {error.strerror}") from error
+    return True
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    """The content of a file that a job may have written; None if there is none, or too much."""
+    with suppress(OSError):
+        fd = open_regular(path)
+        with os.fdopen(fd, "rb") as file:
+            raw = file.read(most + 1)
+        return raw if len(raw) <= most else None
+    return None
+
+
+def _object(raw: bytes | None) -> dict[str, Any] | None:
+    try:
+        found = json.loads(raw) if raw else None
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _json_text(raw: bytes) -> str | None:
+    """The text of one JSON value in its shortest form; None if it is none."""
+    try:
+        return json.dumps(json.loads(raw), ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return None

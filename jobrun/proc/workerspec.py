@@ -1,0 +1,232 @@
+"""What a worker needs to be started, and which calls it can take.
+
+A worker is started like an attempt: a session of its own under the surrounding
+sh, so that how it ended is known whoever is left to see it. It takes the calls
+of every job that would find the same process: interpreter, account, directory,
+environment, search path, umask and nice value.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobrun.domain.instants import Instant, seconds
+from jobrun.domain.job import Job, Limits, Pool, PythonCall
+from jobrun.domain.run import Fence, ProcessIdentity, Run
+from jobrun.proc import inheritance
+from jobrun.proc.account import Account, account
+from jobrun.proc.cgroup import Delegated
+from jobrun.proc.checkpoints import checkpoint_environment
+from jobrun.proc.environment import STORE_ID, data_of, job_environment, run_environment
+from jobrun.proc.files import AttemptFiles, attempt_files
+from jobrun.proc.refusal import SpawnRefused, refused
+from jobrun.proc.script import RUN_ARGV, limit_lines, sh_argv, surround
+from jobrun.proc.spec import (
+    CALL_FD,
+    CRON_UMASK,
+    AttemptSpec,
+    directory,
+    hard_limits,
+    niced,
+    program,
+    search_path,
+    soft_limit,
+)
+from jobrun.proc.spool import prepare_spool
+
+WORKER = "JOBRUN_WORKER"
+_WORKER_FILE = Path(__file__).parent.parent / "task" / "worker.py"
+# What a datagram between daemon and worker may hold; the kernel's default buffer is 208 KiB.
+LARGEST_DATAGRAM = 64 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerKind:
+    """What makes workers interchangeable. `key` is equal for two kinds that are."""
+
+    key: str
+    pool: str
+    interpreter: str
+    who: Account
+    env: Mapping[str, str]
+    cwd: str
+    umask: int
+    nice: int | None
+    python_path: tuple[str, ...]
+
+
+def worker_kind(job: Job, base_environ: Mapping[str, str]) -> WorkerKind:
+    """The kind of worker that can take this job's calls. Raises SpawnRefused."""
+    body = job.body
+    assert isinstance(body, PythonCall)
+    who = account(job.user, job.group)
+    env = job_environment(job, base=base_environ, account=who)
+    cwd = directory(job, env, base_environ, who)
+    interpreter = program(body.interpreter or sys.executable, env, cwd, who)
+    path = tuple(search_path(body, env))
+    umask = CRON_UMASK if job.umask is None else job.umask
+    parts = (body.pool, interpreter, who.switch, sorted(env.items()), cwd, umask, job.nice, path)
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return WorkerKind(
+        key=key,
+        pool=body.pool,
+        interpreter=interpreter,
+        who=who,
+        env=env,
+        cwd=cwd,
+        umask=umask,
+        nice=job.nice,
+        python_path=path,
+    )
+
+
+def env_file_marks(job: Job) -> tuple[tuple[str, int, int], ...]:
+    """What tells whether the job's environment files were changed; cheap to compare."""
+    marks = []
+    for path in job.env_file:
+        try:
+            about = Path(path).stat()
+        except OSError:
+            marks.append((path, 0, 0))
+        else:
+            marks.append((path, about.st_mtime_ns, about.st_size))
+    return tuple(marks)
+
+
+def worker_spec(
+    kind: WorkerKind,
+    number: int,
+    channel: int,
+    *,
+    store_id: str,
+    attempts_dir: Path,
+    logs_dir: Path,
+    opened_at: Instant,
+    cgroups: Delegated | None,
+) -> AttemptSpec:
+    """The specification of one worker; `channel` is its end of the socket. Raises SpawnRefused.
+
+    Its own files bear the fence (0, number): no run has the id 0.
+    """
+    fence = Fence(0, number)
+    files = attempt_files(
+        fence,
+        attempts_dir=attempts_dir,
+        logs_dir=logs_dir,
+        opened_at=opened_at,
+        split=False,
+        owner=kind.who.switch[0] if kind.who.switch is not None else None,
+        warm=True,
+    )
+    prepare_spool(files, kind.who)
+    group = cgroups.attempt(fence) if cgroups is not None else None
+    lines = limit_lines(Limits(), inheritance.soft_open_files(), hard_limits())
+    words = [kind.interpreter, str(_WORKER_FILE), CALL_FD]
+    script = surround(RUN_ARGV, lines, None, group.gate if group is not None else None)
+    argv, nice = niced(sh_argv(script, words), kind.nice, kind.who)
+    return AttemptSpec(
+        fence=fence,
+        store_id=store_id,
+        argv=tuple(argv),
+        env={**kind.env, STORE_ID: store_id, WORKER: str(number)},
+        cwd=kind.cwd,
+        umask=kind.umask,
+        files=files,
+        switch=kind.who.switch,
+        nice=nice,
+        channel=channel,
+        cgroup=group,
+    )
+
+
+def hello(kind: WorkerKind, pool: Pool, number: int, leader: ProcessIdentity) -> bytes:
+    """The first message to a worker."""
+    return _text(
+        {
+            "op": "hello",
+            "worker": number,
+            "leader": [leader.pid, leader.start_ticks, leader.boot_id],
+            "python_path": list(kind.python_path),
+            "on_start": pool.on_start,
+            "on_stop": pool.on_stop,
+        }
+    )
+
+
+def retire() -> bytes:
+    """The message after which a worker ends, once it has made the calls that it has."""
+    return _text({"op": "retire"})
+
+
+def call_text(
+    job: Job,
+    run: Run,
+    files: AttemptFiles,
+    kind: WorkerKind,
+    *,
+    store_id: str,
+    base_environ: Mapping[str, str],
+) -> bytes:
+    """The message that makes a worker take the run's current attempt. Raises SpawnRefused."""
+    body = job.body
+    assert isinstance(body, PythonCall)
+    limits = job.limits
+    env = run_environment(job, run, files, store_id)
+    if job.checkpoint is not None or run.resume_from is not None:
+        env |= checkpoint_environment(job, run, files, env=kind.env, base=base_environ, who=kind.who)
+    text = _text(
+        {
+            "op": "call",
+            "fence": str(run.fence),
+            "target": body.target,
+            "args": list(body.args),
+            "kwargs": dict(body.kwargs),
+            "env": env,
+            "status": str(files.status),
+            "out": str(files.out),
+            "err": str(files.err) if files.err is not None else None,
+            "data": data_of(job, run),
+            "data_file": str(files.data),
+            "soft": soft_limit(job),
+            "cpu": seconds(limits.cpu_time) if limits.cpu_time is not None else None,
+            "memory": limits.memory,
+            "open_files": limits.open_files,
+        }
+    )
+    return text if len(text) <= LARGEST_DATAGRAM else _by_file(text, files, kind.who)
+
+
+def _by_file(text: bytes, files: AttemptFiles, who: Account) -> bytes:
+    """A call too large for a datagram lies in a file of the spool; the worker removes it."""
+    path = files.spool / f"{files.fence}.call"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        fd = os.open(path, flags, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(text)
+            if who.switch is not None:
+                os.fchown(fd, who.switch[0], who.switch[1])
+    except OSError as error:
+        raise refused(error, f"write the call {path}", ours=True) from error
+    return _text({"op": "call", "file": str(path)})
+
+
+def _text(message: Mapping[str, object]) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+__all__ = [
+    "LARGEST_DATAGRAM",
+    "SpawnRefused",
+    "WorkerKind",
+    "call_text",
+    "env_file_marks",
+    "hello",
+    "retire",
+    "worker_kind",
+    "worker_spec",
+]
