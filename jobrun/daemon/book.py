@@ -38,6 +38,7 @@ class Book:
         self.pauses: dict[tuple[str, str], Paused] = {}
         self.definitions: dict[tuple[str, str], int] = {}
         self.jobs_by_definition: dict[int, Job] = {}
+        self.defined: dict[str, tuple[Job, int]] = {}
         self.ended: dict[str, Instant] = {}
         self.listed: dict[str, int] = {}
         self.last_run_id = 0
@@ -125,6 +126,11 @@ class Book:
     def park(self, run: Run) -> None:
         """Set a waiting run aside until an attempt of its job ends."""
         heapq.heappush(self._parked.setdefault(run.job, []), (run.priority, run.id))
+
+    def definition_of(self, job: Job) -> int | None:
+        """The id of this very job's definition, if it was the last one of its name to be defined."""
+        known = self.defined.get(job.name)
+        return known[1] if known is not None and known[0] is job else None
 
     def job_of(self, run: Run) -> Job:
         """The definition the run was decided with."""

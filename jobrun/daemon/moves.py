@@ -156,19 +156,21 @@ def supersede(book: Book, batch: Batch, run_id: int, newer: int) -> None:
 
 def define(book: Book, batch: Batch, job: Job) -> int:
     """The id of this version of the job's definition; a new version gets its row."""
+    found = book.definition_of(job)
+    if found is not None:
+        return found
     text = encode(job)
     key = (job.name, digest(text))
     known = book.definitions.get(key)
-    if known is not None:
-        if known not in book.jobs_by_definition:
-            book.set(book.jobs_by_definition, known, job)
-        return known
-    book.set_value("last_definition_id", book.last_definition_id + 1)
-    new = book.last_definition_id
-    book.set(book.definitions, key, new)
-    book.set(book.jobs_by_definition, new, job)
-    batch.facts.append(DefinitionSeen(new, job.name, key[1], text, batch.now))
-    return new
+    if known is None:
+        book.set_value("last_definition_id", book.last_definition_id + 1)
+        known = book.last_definition_id
+        book.set(book.definitions, key, known)
+        batch.facts.append(DefinitionSeen(known, job.name, key[1], text, batch.now))
+    if known not in book.jobs_by_definition:
+        book.set(book.jobs_by_definition, known, job)
+    book.set(book.defined, job.name, (job, known))
+    return known
 
 
 def admit(book: Book, batch: Batch) -> None:

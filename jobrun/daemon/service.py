@@ -17,7 +17,6 @@ from jobrun.conf.paths import Places
 from jobrun.conf.read import JobFile
 from jobrun.daemon.alarm import Alarm
 from jobrun.daemon.answers import Answers
-from jobrun.daemon.calls import Calls
 from jobrun.daemon.clockwatch import ClockWatch
 from jobrun.daemon.control import Control
 from jobrun.daemon.due import Dues
@@ -25,22 +24,20 @@ from jobrun.daemon.engine import Engine
 from jobrun.daemon.faults import asked_for
 from jobrun.daemon.hold import Hold
 from jobrun.daemon.housekeeping import prune_for_ever
-from jobrun.daemon.inbox import ClockSet, Happened, Noted, Nudge, PlanRead, Recheck, SlotsDue
-from jobrun.daemon.limitwatch import LimitWatch
+from jobrun.daemon.inbox import ClockSet, Happened, Noted, PlanRead, Recheck, SlotsDue
 from jobrun.daemon.log import Log
 from jobrun.daemon.notify import Notifier
 from jobrun.daemon.opening import book_of, host_id, start_facts
-from jobrun.daemon.pools import Pools
-from jobrun.daemon.poolwatch import PoolWatch
 from jobrun.daemon.recovery import Host, drop_leftovers, recover
 from jobrun.daemon.reloading import Reloader
 from jobrun.daemon.shutdown import Shutdown, Stop
 from jobrun.daemon.supervisor import Supervisor
 from jobrun.daemon.timers import DelayTimers
+from jobrun.daemon.workforce import build_workforce
 from jobrun.daemon.writer import Writer
 from jobrun.domain.events import DelayOver
 from jobrun.domain.instants import DAY, Duration, Instant, seconds, to_iso
-from jobrun.domain.job import Job, OnStop, Pool
+from jobrun.domain.job import Job, OnStop
 from jobrun.domain.run import Delayed, Fence, Run
 from jobrun.domain.slots import ClockJump
 from jobrun.proc.cgroup import Delegated
@@ -144,13 +141,24 @@ class Service:
             dues,
             notifier=self._notifier,
             status_line=self._status_line,
-            reloaded=lambda: self._pools.recycle("the job files were read again"),
+            reloaded=lambda: self._workforce.pools.recycle("the job files were read again"),
             environ=self._environ,
             now=wall_clock,
             log=self._log,
         )
         self._timers = DelayTimers(self._delay_over, wall_clock)
-        self._build_pools(snapshot.store_id)
+        self._workforce = build_workforce(
+            engine,
+            post=self._post_seen,
+            host_trouble=self._starts_refused,
+            places=self._places,
+            store_id=snapshot.store_id,
+            environ=self._environ,
+            cgroups=self._cgroups,
+            now=wall_clock,
+            draw=_RANDOM.random,
+            log=self._log,
+        )
         self._supervisor = Supervisor(
             post=self._post_seen,
             look_up=self._look_up,
@@ -160,9 +168,7 @@ class Service:
             environ=self._environ,
             cgroups=self._cgroups,
             timers=self._timers,
-            limits=self._limits,
-            calls=self._calls,
-            pools=self._pools,
+            workforce=self._workforce,
             now=wall_clock,
             draw=_RANDOM.random,
             log=self._log,
@@ -173,35 +179,6 @@ class Service:
         answer = Answers(engine, self._history, self._reloader, self).answer
         self._control = Control(
             self._places.socket, fault.around_answer(answer) if fault else answer, self._log
-        )
-
-    def _build_pools(self, store_id: str) -> None:
-        engine, post = self._engine, self._post_seen
-        self._limits = LimitWatch(lambda fence, event: post(Happened(fence.run_id, event, fence)), wall_clock)
-        self._calls = Calls(
-            post=post, store_id=store_id, limits=self._limits, now=wall_clock, draw=_RANDOM.random
-        )
-        self._pools = Pools(
-            self._calls,
-            pool_of=self._pool_named,
-            room_changed=lambda: engine.post(Nudge()),
-            host_trouble=self._starts_refused,
-            cpus=os.cpu_count() or 1,
-            places=self._places,
-            store_id=store_id,
-            environ=self._environ,
-            cgroups=self._cgroups,
-            now=wall_clock,
-            log=self._log,
-        )
-        engine.book.room_in = self._pools.room
-        self._pool_watch = PoolWatch(
-            self._pools,
-            self._calls,
-            post=post,
-            plan=lambda: engine.book.plan,
-            now=wall_clock,
-            log=self._log,
         )
 
     async def _begin(self, snapshot: Snapshot) -> None:
@@ -265,7 +242,7 @@ class Service:
         self._alarm.stop()
         self._notifier.stopping(f"stopping ({stop.mode})")
         self._log("daemon.stopping", mode=stop.mode, running=len(self._supervisor))
-        self._pools.give_back_unbegun()
+        self._workforce.pools.give_back_unbegun()
         self._passes("shutdown.begun")
         shutdown = Shutdown(
             self._engine,
@@ -282,8 +259,7 @@ class Service:
         self._hold.stop()
         await self._control.stop()
         self._passes("shutdown.closed")
-        self._pool_watch.stop()
-        await self._pools.close()
+        await self._workforce.close()
         self._supervisor.let_go()
         self._log("daemon.stopped", left_running=self._count_running() or None)
 
@@ -318,8 +294,7 @@ class Service:
 
     def workers(self) -> list[dict[str, Any]]:
         """The warm workers there are, in the words of the control socket."""
-        now = asyncio.get_running_loop().time()
-        return [worker.describe(now) for worker in self._pools]
+        return self._workforce.describe()
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -332,7 +307,7 @@ class Service:
 
     def _tick(self) -> None:
         self._supervisor.tick()
-        self._pool_watch.tick()
+        self._workforce.watch.tick()
         self._timers.look_again()
         try:
             os.utime(self._places.lock)
@@ -364,9 +339,6 @@ class Service:
     def _look_again(self) -> None:
         self._alarm.look_again()
         self._timers.look_again()
-
-    def _pool_named(self, name: str) -> Pool:
-        return self._engine.book.plan.pool(name)
 
     def _starts_refused(self, why: str) -> None:
         self._supervisor.hold_starts(why)

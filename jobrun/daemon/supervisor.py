@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from jobrun.conf.paths import Places
-from jobrun.daemon.calls import Calls, reported
+from jobrun.daemon.calls import reported
 from jobrun.daemon.inbox import Happened, Nudge
-from jobrun.daemon.limitwatch import LimitWatch
-from jobrun.daemon.pools import Pools
 from jobrun.daemon.timers import DelayTimers
+from jobrun.daemon.workforce import Workforce
 from jobrun.domain.events import (
     ArmLimits,
     Effect,
@@ -82,9 +81,7 @@ class Supervisor:
         environ: Mapping[str, str],
         cgroups: Delegated | None,
         timers: DelayTimers,
-        limits: LimitWatch,
-        calls: Calls,
-        pools: Pools,
+        workforce: Workforce,
         now: Callable[[], Instant],
         draw: Callable[[], float],
         log: Callable[..., None],
@@ -101,9 +98,9 @@ class Supervisor:
         self._draw = draw
         self._log = log
         self._watches: dict[Fence, _Watch] = {}
-        self._limits = limits
-        self._calls = calls
-        self._pools = pools
+        self._limits = workforce.limits
+        self._calls = workforce.calls
+        self._pools = workforce.pools
         self._orphaned: dict[Fence, tuple[AttemptFiles, tuple[OutputKept, ...]]] = {}
         self._hold_for = _FIRST_HOLD
         self._held_until = 0.0

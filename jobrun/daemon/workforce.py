@@ -1,0 +1,71 @@
+"""The parts that make Python calls, wired together: calls, pools, and the watch over the workers."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobrun.conf.paths import Places
+from jobrun.daemon.calls import Calls
+from jobrun.daemon.engine import Engine
+from jobrun.daemon.inbox import Happened, Nudge
+from jobrun.daemon.limitwatch import LimitWatch
+from jobrun.daemon.pools import Pools
+from jobrun.daemon.poolwatch import PoolWatch
+from jobrun.domain.instants import Instant
+from jobrun.proc.cgroup import Delegated
+
+
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """What the supervisor and the service need of it."""
+
+    limits: LimitWatch
+    calls: Calls
+    pools: Pools
+    watch: PoolWatch
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The warm workers there are, in the words of the control socket."""
+        now = asyncio.get_running_loop().time()
+        return [worker.describe(now) for worker in self.pools]
+
+    async def close(self) -> None:
+        """End the idle workers, and look at the others no more."""
+        self.watch.stop()
+        await self.pools.close()
+
+
+def build_workforce(
+    engine: Engine,
+    *,
+    post: Callable[[Happened | Nudge], None],
+    host_trouble: Callable[[str], None],
+    places: Places,
+    store_id: str,
+    environ: Mapping[str, str],
+    cgroups: Delegated | None,
+    now: Callable[[], Instant],
+    draw: Callable[[], float],
+    log: Callable[..., None],
+) -> Workforce:
+    """Wire it to the engine, whose plan says what the pools are."""
+    limits = LimitWatch(lambda fence, event: post(Happened(fence.run_id, event, fence)), now)
+    calls = Calls(post=post, store_id=store_id, limits=limits, now=now, draw=draw)
+    pools = Pools(
+        calls,
+        pool_of=lambda name: engine.book.plan.pool(name),  # noqa: PLW0108  the plan is another one after a reload
+        room_changed=lambda: engine.post(Nudge()),
+        host_trouble=host_trouble,
+        cpus=os.cpu_count() or 1,
+        places=places,
+        store_id=store_id,
+        environ=environ,
+        cgroups=cgroups,
+        now=now,
+        log=log,
+    )
+    engine.book.room_in = pools.room
+    watch = PoolWatch(pools, calls, post=post, plan=lambda: engine.book.plan, now=now, log=log)
+    return Workforce(limits, calls, pools, watch)

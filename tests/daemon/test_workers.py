@@ -1,0 +1,248 @@
+"""Warm workers under the real daemon: who makes which call, and what a worker's end costs."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from daemon.workerlive import worker_daemon
+from live import is_running, until
+
+from jobrun.domain.run import Cause, Outcome
+
+JOBS = """
+[jobs.add]
+python = "tasks:add"
+args = [1, 2]
+overlap = "allow"
+
+[jobs.who]
+python = "tasks:whoami"
+overlap = "allow"
+
+[jobs.hold]
+python = "tasks:hold"
+args = ["{gate}"]
+overlap = "allow"
+
+[jobs.fresh]
+python = "tasks:whoami"
+isolation = "fresh"
+"""
+
+
+@pytest.fixture
+def workers(daemon):
+    return worker_daemon(daemon, JOBS).start()
+
+
+def outcome(run):
+    return run.status.outcome, run.status.cause
+
+
+def pid_of(workers, run):
+    return int(workers.printed(run.id))
+
+
+def test_a_result_is_kept_with_its_run(workers):
+    run = workers.run("add")
+    assert outcome(run) == (Outcome.SUCCEEDED, None)
+    assert workers.result(run.id) == "3"
+    assert run.status.exit_code == 0
+
+
+def test_one_worker_makes_call_after_call(workers):
+    pids = {pid_of(workers, workers.run("who")) for _ in range(3)}
+    assert len(pids) == 1
+    (seen,) = workers.workers()
+    assert (seen["pid"], seen["state"], seen["runs_done"]) == (*pids, "idle", 3)
+    assert seen["rss"] > 1 << 20
+
+
+def test_a_fresh_job_has_a_process_a_run(workers):
+    pids = {pid_of(workers, workers.run("fresh")) for _ in range(2)}
+    assert len(pids) == 2
+    assert workers.workers() == []
+
+
+def test_no_file_of_an_ended_call_stays(workers):
+    for _ in range(3):
+        workers.run("who")
+    (seen,) = workers.workers()
+    left = {path.name for path in workers.live.places.attempts.iterdir()}
+    own = {f"0.{seen['worker']}.status", f"0.{seen['worker']}.out"}
+    assert {name for name in left - own if not name.endswith(".out")} == set()
+
+
+def test_two_calls_at_once_have_two_workers(daemon):
+    workers = worker_daemon(daemon, "[pools.default]\nmax = 2\n" + JOBS).start()
+    first, second, third = (workers.live.run("hold") for _ in range(3))
+    pids = {workers.pid_in(first), workers.pid_in(second)}
+    assert len(pids) == 2
+    assert workers.live.see(third).state == "queued"
+    workers.gate.touch()
+    for run_id in (first, second, third):
+        assert workers.live.done(run_id).status.outcome is Outcome.SUCCEEDED
+    assert workers.pid_in(third) in pids
+
+
+def test_calls_of_another_kind_get_another_worker_and_the_pool_stays_small(daemon):
+    workers = worker_daemon(
+        daemon,
+        "[pools.default]\nmax = 1\n" + JOBS + '[jobs.other]\nextends = "x"\n[templates.x]\n'
+        'python = "tasks:whoami"\nenv = { COLOUR = "red" }\n',
+    ).start()
+    one = pid_of(workers, workers.run("who"))
+    two = pid_of(workers, workers.run("other"))
+    assert one != two
+    workers.gone(one)
+    assert len(workers.workers()) == 1
+
+
+def test_a_killed_worker_costs_its_own_run_only(workers):
+    first, second = workers.live.run("hold"), workers.live.run("hold")
+    pid = workers.pid_in(first)
+    workers.pid_in(second)
+    os.kill(pid, signal.SIGKILL)
+    run = workers.live.done(first)
+    assert outcome(run) == (Outcome.FAILED, Cause.SIGNAL)
+    assert run.status.signal == signal.SIGKILL
+    assert workers.live.see(second).state == "running"
+    workers.gate.touch()
+    assert workers.live.done(second).status.outcome is Outcome.SUCCEEDED
+    assert workers.run("add").status.outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ('python = "tasks:leave"\nargs = [7]', (Outcome.FAILED, Cause.EXIT_CODE, 7, None)),
+        ('python = "tasks:leave"\nargs = [0]', (Outcome.SUCCEEDED, None, 0, None)),
+        ('python = "tasks:quit"\nargs = [5]', (Outcome.FAILED, Cause.EXIT_CODE, 5, None)),
+        ('python = "tasks:kill_self"\nargs = [11]', (Outcome.FAILED, Cause.SIGNAL, None, 11)),
+        ('python = "tasks:kill_self"\nargs = [9]', (Outcome.FAILED, Cause.SIGNAL, None, 9)),
+        ('python = "tasks:fail"', (Outcome.FAILED, Cause.EXCEPTION, 1, None)),
+        ('python = "tasks:missing"', (Outcome.FAILED, Cause.EXCEPTION, 2, None)),
+        ('python = "nowhere:f"', (Outcome.FAILED, Cause.EXCEPTION, 2, None)),
+    ],
+)
+def test_every_way_to_end(daemon, call, expected):
+    workers = worker_daemon(daemon, f"[jobs.j]\n{call}\n" + JOBS).start()
+    run = workers.run("j")
+    status = run.status
+    assert (status.outcome, status.cause, status.exit_code, status.signal) == expected
+    assert workers.run("add").status.outcome is Outcome.SUCCEEDED
+
+
+def test_a_worker_is_replaced_after_its_number_of_calls(daemon):
+    workers = worker_daemon(daemon, "[pools.default]\nmax = 1\nmax_runs_per_worker = 2\n" + JOBS).start()
+    pids = [pid_of(workers, workers.run("who")) for _ in range(4)]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+    workers.gone(pids[0])
+
+
+def test_idle_workers_end_down_to_the_least_number(daemon):
+    workers = worker_daemon(
+        daemon, '[pools.default]\nmin = 1\nmax = 3\nidle = "100ms"\n' + JOBS
+    ).start()
+    until(lambda: [w["state"] for w in workers.workers()] == ["idle"], "one worker to be there by itself")
+    runs = [workers.live.run("hold") for _ in range(3)]
+    for run_id in runs:
+        workers.pid_in(run_id)
+    assert len(workers.workers()) == 3
+    workers.gate.touch()
+    until(lambda: len(workers.workers()) == 1, "the pool to shrink")
+    assert workers.workers()[0]["state"] == "idle"
+
+
+def test_an_old_worker_is_replaced(daemon):
+    workers = worker_daemon(daemon, '[pools.default]\nmax_age = "200ms"\n' + JOBS).start()
+    first = pid_of(workers, workers.run("who"))
+    workers.gone(first)
+    assert pid_of(workers, workers.run("who")) != first
+
+
+def test_a_worker_that_grew_is_replaced_after_its_call(daemon):
+    workers = worker_daemon(
+        daemon,
+        '[pools.default]\nmax = 1\nmax_memory_per_worker = "100M"\n[jobs.eat]\npython = "tasks:eat"\n'
+        'args = [150, "{gate}"]\n' + JOBS,
+    ).start()
+    run_id = workers.live.run("eat")
+    pid = workers.pid_in(run_id)
+    until(lambda: "worker.retired" in workers.live.log(), "the worker to be seen as too large")
+    assert is_running(pid)
+    workers.gate.touch()
+    assert workers.live.done(run_id).status.outcome is Outcome.SUCCEEDED
+    workers.gone(pid)
+    assert pid_of(workers, workers.run("who")) != pid
+
+
+def test_a_worker_that_takes_too_much_is_killed_in_its_call(daemon):
+    workers = worker_daemon(
+        daemon,
+        '[pools.default]\nhard_memory_per_worker = "100M"\n[jobs.eat]\npython = "tasks:eat"\n'
+        'args = [200, "{gate}"]\n' + JOBS,
+    ).start()
+    run = workers.run("eat")
+    assert outcome(run) == (Outcome.FAILED, Cause.OOM)
+    assert workers.run("add").status.outcome is Outcome.SUCCEEDED
+
+
+def test_a_changed_module_is_loaded_anew(workers):
+    first = pid_of(workers, workers.run("who"))
+    module = workers.code / "tasks.py"
+    module.write_text(module.read_text().replace("print(os.getpid()", "print(os.getpid() * 10 + 1"))
+    second = until(lambda: (run := workers.run("who")) and int(workers.printed(run.id)) % 10 == 1 and run)
+    assert pid_of(workers, second) // 10 != first
+    assert second.attempt == 1
+
+
+def test_a_reload_replaces_the_workers(workers):
+    first = pid_of(workers, workers.run("who"))
+    workers.live.client.call("reload")
+    workers.gone(first)
+    assert pid_of(workers, workers.run("who")) != first
+
+
+def test_a_hook_that_fails_is_said(daemon):
+    workers = worker_daemon(daemon, '[pools.default]\non_worker_start = "tasks:fail"\n' + JOBS).start()
+    run = workers.run("add")
+    assert outcome(run) == (Outcome.FAILED, Cause.SPAWN)
+    assert "could not start" in run.status.detail
+    assert "no good" in run.status.detail
+
+
+def test_hooks_run_once_a_worker(daemon):
+    workers = worker_daemon(
+        daemon,
+        '[pools.default]\nmax = 1\non_worker_start = "hooks:begin"\non_worker_stop = "hooks:end"\n' + JOBS,
+    )
+    notes = workers.live.directory / "notes"
+    (workers.code / "hooks.py").write_text(
+        f"def note(word):\n    with open({str(notes)!r}, 'a') as file: print(word, file=file)\n"
+        "def begin(): note('begin')\ndef end(): note('end')\n"
+    )
+    workers.start()
+    workers.run("add")
+    workers.run("add")
+    assert notes.read_text() == "begin\n"
+    workers.live.client.call("reload")
+    until(lambda: notes.read_text() == "begin\nend\n", "the worker to say goodbye")
+    workers.run("add")
+    assert workers.live.stop() == 0
+    assert notes.read_text() == "begin\nend\nbegin\nend\n"
+
+
+def test_an_interpreter_that_is_none(daemon):
+    workers = worker_daemon(daemon, '[jobs.j]\npython = "tasks:add"\ninterpreter = "/bin/false"\n').start()
+    run = workers.run("j")
+    assert outcome(run) == (Outcome.FAILED, Cause.SPAWN)
+    assert "ended at once" in run.status.detail
+
+
+def test_a_stop_leaves_no_worker(workers):
+    pid = pid_of(workers, workers.run("who"))
+    assert workers.live.stop() == 0
+    workers.gone(pid)
+    assert [path for path in Path(workers.live.places.attempts).iterdir()] == []
