@@ -10,7 +10,7 @@ from typing import Any
 from jobrun.conf.texts import value_text
 from jobrun.domain.job import After, ArgvCommand, At, Cron, Every, Job, PythonCall, Schedule, ShellCommand
 
-_APART = {"name", "body", "schedules", "retry", "retention", "limits", "env"}
+_APART = {"name", "body", "schedules", "retry", "retention", "limits", "env", "checkpoint"}
 
 
 def file_words(job: Job) -> dict[str, str]:
@@ -22,6 +22,8 @@ def file_words(job: Job) -> dict[str, str]:
         values["jitter"] = "full"
     values |= {f.name: getattr(job.retention, f.name) for f in fields(job.retention)}
     values |= {f"limits.{f.name}": getattr(job.limits, f.name) for f in fields(job.limits)}
+    if job.checkpoint is not None:
+        values |= {f"checkpoint.{f.name}": getattr(job.checkpoint, f.name) for f in fields(job.checkpoint)}
     values |= {f"env.{name}": value for name, value in job.env.items()}
     words = {
         key: value_text(key, value)
@@ -53,6 +55,8 @@ def _body(job: Job) -> dict[str, Any]:
                 "args": call.args,
                 "interpreter": call.interpreter,
                 "python_path": call.python_path,
+                "isolation": call.isolation,
+                "pool": call.pool,
                 **{f"kwargs.{name}": value for name, value in call.kwargs.items()},
             }
 

@@ -11,7 +11,7 @@ from jobrun.cli.output import say_json
 from jobrun.cli.reach import Reach, now
 from jobrun.cli.render import Cell, Facts, Table
 from jobrun.domain.definition import to_mapping
-from jobrun.domain.job import Backoff, Job, ShellCommand
+from jobrun.domain.job import Backoff, Job, PythonCall, ShellCommand
 
 _TOLD_APART = {"description", "tags", "queue", "enabled", "command", "shell", "python", "args"}
 _RETRYING = ("attempts", "backoff", "delay", "max_delay", "jitter")
@@ -64,7 +64,8 @@ def _settings(job: Job) -> list[tuple[str, Cell | str]]:
     Of a job that is tried again, how; of one that is not, nothing of what would hold if it were.
     """
     job = replace(job, schedules=())
-    plain = Job(name=job.name, body=ShellCommand(""))
+    body = PythonCall("") if isinstance(job.body, PythonCall) else ShellCommand("")
+    plain = Job(name=job.name, body=body)
     changed = {key: new for key, _, new in changed_words(plain, job)}
     words = file_words(job)
     told_apart = _TOLD_APART if job.retry.attempts > 1 else {*_TOLD_APART, *_RETRYING, "power"}

@@ -75,6 +75,8 @@ def body_words(body: Body) -> str:
             return body.text if body.shell == "/bin/sh" else f"{body.shell} -c {shlex.quote(body.text)}"
         case ArgvCommand():
             return shlex.join(body.argv)
+        case PythonCall() if body.is_script:
+            return shlex.join(["python", body.target, *map(str, body.args)])
         case PythonCall():
             inside = [repr(value) for value in body.args]
             inside += [f"{key}={value!r}" for key, value in body.kwargs.items()]

@@ -12,7 +12,18 @@ from jobrun.conf.model.options import JobTable
 from jobrun.conf.problems import Fault
 from jobrun.conf.rules import check_merged
 from jobrun.conf.when import build_schedules
-from jobrun.domain.job import ArgvCommand, Body, Job, Limits, PythonCall, Retention, RetryPolicy, ShellCommand
+from jobrun.domain.job import (
+    ArgvCommand,
+    Body,
+    Checkpoint,
+    Job,
+    Limits,
+    PythonCall,
+    Retention,
+    RetryPolicy,
+    ShellCommand,
+    names_script,
+)
 
 _PLAIN = (
     "description",
@@ -36,6 +47,7 @@ _PLAIN = (
     "leave_children",
     "output",
     "log_max",
+    "data",
 )
 _RETRY = ("backoff", "delay", "max_delay", "power", "retry_on", "no_retry_on")
 _KEPT = ("keep_for", "keep_succeeded", "keep_failed")
@@ -85,6 +97,7 @@ def build_job(
         retry=_retry(merged),
         limits=Limits(**merged.joined("limits")),
         retention=Retention(**_said(merged, _KEPT)),
+        checkpoint=_checkpoint(merged, setting.folder),
         **_said(merged, _PLAIN),
     ), []
 
@@ -114,13 +127,25 @@ def _body(merged: Merged, folder: Path) -> Body | None:
     interpreter = merged.get("interpreter")
     if interpreter is not None and "/" in interpreter:
         interpreter = _placed(interpreter, folder)
+    args = merged.get("args", ())
+    if names_script(target):
+        target, args = _placed(target, folder), tuple(str(value) for value in args)
     return PythonCall(
         target,
-        args=merged.get("args", ()),
+        args=args,
         kwargs=merged.joined("kwargs"),
         interpreter=interpreter,
         python_path=tuple(_placed(path, folder) for path in merged.get("python_path", ())),
+        **_said(merged, ("isolation", "pool")),
     )
+
+
+def _checkpoint(merged: Merged, folder: Path) -> Checkpoint | None:
+    wish = merged.get("checkpoint")
+    if wish is None or wish is False:
+        return None
+    values = merged.joined("checkpoint")
+    return Checkpoint(**{**values, "dir": _maybe(values.get("dir"), lambda path: _placed(path, folder))})
 
 
 def _retry(merged: Merged) -> RetryPolicy:

@@ -1,4 +1,4 @@
-"""Which levels a job has: its templates and its queue found by name, unknown names reported."""
+"""Which levels a job has: templates and queue found by name, unknown names (of pools too) reported."""
 
 from collections.abc import Iterator, Sequence
 
@@ -37,14 +37,15 @@ class Levels:
         )
 
     def problems(self) -> list[Problem]:
-        """Every `extends` and every `queue` that leads nowhere or in a circle."""
+        """Every `extends`, `queue` and `pool` that leads nowhere or in a circle."""
         found: list[Problem] = []
         for layer in (*self.sheets.templates.values(), *self.sheets.jobs.values()):
             found += [blamed.problem(fault) for blamed, fault in self.check_extends(layer)]
-            found += [layer.problem(fault) for fault in self.check_queue(layer)]
+            found += [layer.problem(fault) for fault in self.check_places(layer)]
+        shared = [*self.sheets.queue_defaults.values()]
         if self.sheets.defaults is not None:
-            found += [self.sheets.defaults.problem(f) for f in self.check_queue(self.sheets.defaults)]
-        return found
+            shared.insert(0, self.sheets.defaults)
+        return [*found, *(layer.problem(fault) for layer in shared for fault in self.check_places(layer))]
 
     def check_extends(self, layer: Layer) -> Iterator[tuple[Layer, Fault]]:
         """What is wrong with the table's own `extends`."""
@@ -62,21 +63,22 @@ class Levels:
             ring = " → ".join(names)
             yield layer, Fault(f"the templates extend each other in a circle: {ring}", at=("extends",))
 
-    def check_queue(self, layer: Layer) -> Iterator[Fault]:
-        """A queue exists by being named; but a name one slip away from a declared one is a slip.
+    def check_places(self, layer: Layer) -> Iterator[Fault]:
+        """A queue or a pool exists by being named; but a name one slip away from a declared one is a slip.
 
         Names that differ in digits alone (`gpu1`, `gpu2`) are not alike.
         """
-        name = layer.values.get("queue")
-        if name is None or name in self.sheets.queues or not self._is_whole:
-            return
-        near = nearest(name, self.sheets.queues, _TYPO)
-        if near is not None and _letters(near) != _letters(name):
-            yield Fault(
-                f"there is no queue {quoted(name)} in the file, but a very similar one",
-                f'Did you mean "{near}"? If not, declare [queues.{name}].',
-                ("queue",),
-            )
+        for key, declared in (("queue", self.sheets.queues), ("pool", self.sheets.pools)):
+            name = layer.values.get(key)
+            if name is None or name in declared or not self._is_whole:
+                continue
+            near = nearest(name, declared, _TYPO)
+            if near is not None and _letters(near) != _letters(name):
+                yield Fault(
+                    f"there is no {key} {quoted(name)} in the file, but a very similar one",
+                    f'Did you mean "{near}"? If not, declare [{key}s.{name}].',
+                    (key,),
+                )
 
     def _templates(self, layer: Layer) -> Iterator[Layer]:
         """The chain of templates, nearest first; cut where it repeats or leads nowhere."""

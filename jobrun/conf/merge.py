@@ -1,9 +1,11 @@
 """Levels of precedence and what comes out of them.
 
 [defaults] < [queues.Q.defaults] < [templates.T] < [jobs.J]. A key of a deeper
-level replaces the same key of a shallower one. Three tables are joined key by
-key: `env`, `limits`, `kwargs`. Three groups are replaced as a whole, because
-their keys exclude each other: what to run, how often to try, when.
+level replaces the same key of a shallower one. Four tables are joined key by
+key: `env`, `limits`, `kwargs`, `checkpoint`. Three groups are replaced as a
+whole, because their keys exclude each other: what to run, how often to try,
+when. `args` and `kwargs` go with what is run; `data` does not: like `env` it is
+the job's, whatever it runs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +20,7 @@ WHEN = (*KINDS, "schedules")
 TRIES = ("attempts", "retries")
 BODY = ("command", "python")
 _WITH_BODY = (*BODY, "args", "kwargs")
-JOINED = ("env", "limits", "kwargs")
+JOINED = ("env", "limits", "kwargs", "checkpoint")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +70,8 @@ class Merged:
         if any(layer.says(key) for key in BODY):
             self._forget(_WITH_BODY)
             self._floor["kwargs"] = number
+        if layer.values.get("checkpoint") is False:
+            self._floor["checkpoint"] = number + 1
         if any(layer.says(key) for key in TRIES):
             self._forget(TRIES)
         if any(layer.says(key) for key in WHEN):
@@ -105,6 +109,7 @@ class Merged:
         """The same, each value with the level it comes from."""
         found: dict[str, tuple[Any, Layer]] = {}
         for layer in self.layers[self._floor.get(key, 0) :]:
-            for name, value in (layer.values.get(key) or {}).items():
-                found[name] = (value, layer)
+            table = layer.values.get(key)
+            if isinstance(table, Mapping):
+                found |= {name: (value, layer) for name, value in table.items()}
         return found

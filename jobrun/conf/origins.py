@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobrun.conf.merge import JOINED, TRIES, WHEN, Layer, Merged
-from jobrun.conf.model.options import JobTable
+from jobrun.conf.model.options import CheckpointTable, JobTable
 from jobrun.conf.texts import builtin, value_text
 
 Origin = tuple[str, str]
@@ -23,6 +23,8 @@ def trace_origins(merged: Merged, settings: Layer | None, timezone: str) -> Mapp
         if key in JOINED:
             for name, (value, layer) in sorted(merged.joined_with_layers(key).items()):
                 found[f"{key}.{name}"] = value_text(f"{key}.{name}", value), _origin(layer, key, name)
+            if key == "checkpoint":
+                _trace_checkpoint(merged, found)
             continue
         decided = merged.layer_of(key)
         if decided is not None:
@@ -34,6 +36,20 @@ def trace_origins(merged: Merged, settings: Layer | None, timezone: str) -> Mapp
             if default is not None:
                 found[key] = value_text(key, default), BUILT_IN
     return found
+
+
+def _trace_checkpoint(merged: Merged, found: dict[str, Origin]) -> None:
+    """Where it was switched on or off, and the values that nobody set of one that is on."""
+    decided, wish = merged.layer_of("checkpoint"), merged.get("checkpoint")
+    if decided is None:
+        return
+    if isinstance(wish, bool):
+        found["checkpoint"] = value_text("checkpoint", wish), _origin(decided, "checkpoint")
+    if wish is not False:
+        for name in CheckpointTable.model_fields:
+            default = builtin(f"checkpoint.{name}")
+            if default is not None:
+                found.setdefault(f"checkpoint.{name}", (value_text(name, default), BUILT_IN))
 
 
 def _origin(layer: Layer, *key: str) -> str:

@@ -20,6 +20,7 @@ from jobrun.conf.model.checks import NAME
 from jobrun.conf.model.options import JobTable
 from jobrun.conf.origins import Origin, trace_origins
 from jobrun.conf.paths import jobs_dir_of
+from jobrun.conf.pools import build_pool
 from jobrun.conf.problems import Fault, Problem, quoted
 from jobrun.conf.sheets import Sheets, check_layer, collect
 from jobrun.domain.errors import JobFileInvalid, NotFound, UsageError
@@ -57,7 +58,7 @@ class JobFile:
         faults += own
         faults += [Fault("a submitted command has no schedule", at=(key,)) for key in WHEN if layer.says(key)]
         faults += [fault for _, fault in self._levels.check_extends(layer)]
-        faults += self._levels.check_queue(layer)
+        faults += self._levels.check_places(layer)
         merged = self._levels.merge(layer, without=WHEN)
         job, merge_faults = build_job(name, merged, self._setting, is_whole=not faults)
         faults += [fault for _, fault in merge_faults]
@@ -152,6 +153,7 @@ def check_documents(
     plan = Plan(
         settings=settings,
         queues={name: Queue(name=name, concurrency=_places(layer)) for name, layer in sheets.queues.items()},
+        pools={name: build_pool(name, layer) for name, layer in sheets.pools.items()},
         jobs=jobs,
         sources={
             name: Source(layer.document.file, layer.document.line(layer.path))

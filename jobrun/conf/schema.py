@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobrun.conf.merge import BODY, KINDS, TRIES
-from jobrun.conf.model.options import DefaultsTable, JobTable, LimitsTable, RunOptions, ScheduleTable, Table
-from jobrun.conf.model.tables import JobFileTables, QueueTable, SettingsTable
+from jobrun.conf.model.options import (
+    CheckpointTable,
+    DefaultsTable,
+    JobTable,
+    LimitsTable,
+    RunOptions,
+    ScheduleTable,
+    Table,
+)
+from jobrun.conf.model.tables import JobFileTables, PoolTable, QueueTable, SettingsTable
+from jobrun.conf.pools import builtin_of_pool
 from jobrun.conf.texts import builtin, builtin_setting, unit_of, value_text
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -22,6 +31,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "What it is": ("description", "tags", "enabled", "extends", "queue"),
     "What to run": (
         *("command", "shell", "python", "args", "kwargs", "interpreter", "python_path"),
+        *("isolation", "pool", "data"),
         *("env", "env_file", "cwd", "umask", "nice", "user", "group"),
     ),
     "When": (
@@ -34,7 +44,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Time limits and stopping": ("timeout", "soft_timeout", "soft_signal", "grace", "leave_children"),
     "Trying again": (
         *("attempts", "retries", "backoff", "delay", "max_delay", "jitter", "power"),
-        *("retry_on", "no_retry_on", "on_lost", "max_lost"),
+        *("retry_on", "no_retry_on", "on_lost", "max_lost", "checkpoint"),
     ),
     "Output and history": ("output", "log_max", "keep_for", "keep_succeeded", "keep_failed"),
 }
@@ -65,11 +75,13 @@ class Option:
 
 
 def options() -> list[Option]:
-    """Every key, once, in the order of the reference: daemon, queues, jobs, schedules of a job."""
+    """Every key, once, in the order of the reference: daemon, queues, pools, jobs, schedules of a job."""
     return [
         *_options(SettingsTable, "jobrun", ("[jobrun]",)),
         *_options(QueueTable, "queues.NAME", ("[queues.NAME]",)),
+        *_options(PoolTable, "pools.NAME", ("[pools.NAME]",)),
         *_job_options(),
+        *_options(CheckpointTable, "jobs.NAME.checkpoint", _tables("checkpoint")),
         *_options(LimitsTable, "jobs.NAME.limits", _tables("limits")),
         *_options(ScheduleTable, "jobs.NAME.schedules", ("[[jobs.NAME.schedules]]",)),
     ]
@@ -83,7 +95,7 @@ def _job_options() -> list[Option]:
 def _options(model: type[Table], path: str, tables: tuple[str, ...]) -> Iterator[Option]:
     definitions = model.model_json_schema()
     for key, field in model.model_fields.items():
-        name = f"limits.{key}" if model is LimitsTable else key
+        name = f"{_WITHIN[model]}.{key}" if model in _WITHIN else key
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         example = (field.examples or [""])[0]
         yield Option(
@@ -97,9 +109,12 @@ def _options(model: type[Table], path: str, tables: tuple[str, ...]) -> Iterator
         )
 
 
+_WITHIN: dict[type[Table], str] = {LimitsTable: "limits", CheckpointTable: "checkpoint"}
+
+
 def _section(model: type[Table], key: str) -> str:
-    if model is LimitsTable:
-        return "Limits"
+    if model in _WITHIN:
+        return _WITHIN[model].capitalize()
     if model is not JobTable:
         return ""
     return next((section for section, keys in SECTIONS.items() if key in keys), "")
@@ -118,7 +133,8 @@ def _tables(key: str) -> tuple[str, ...]:
 def _default(model: type[Table], key: str) -> str:
     if model is ScheduleTable and key in JobTable.model_fields:
         return "" if key in KINDS else "the job's"
-    value = builtin_setting(key) if model is SettingsTable else builtin(key)
+    look_up = {SettingsTable: builtin_setting, PoolTable: builtin_of_pool}.get(model, builtin)
+    value = look_up(key)
     return "" if value is None else value_text(key, value)
 
 

@@ -1,8 +1,8 @@
 """From documents to levels: every table of every file, checked by itself.
 
-The main file may hold all five kinds of tables. A file in jobs.d holds jobs
-and templates alone, so that settings, defaults and queues, which touch every
-job, stand in one place.
+The main file may hold all six kinds of tables. A file in jobs.d holds jobs
+and templates alone, so that settings, defaults, queues and pools, which touch
+many jobs, stand in one place.
 """
 
 from collections.abc import Sequence
@@ -14,20 +14,21 @@ from jobrun.conf.merge import Layer
 from jobrun.conf.model.checks import check_name, kind_of
 from jobrun.conf.model.faults import take, unknown_key
 from jobrun.conf.model.options import DefaultsTable, JobTable, RunOptions, Table
-from jobrun.conf.model.tables import JobFileTables, QueueTable, SettingsTable
+from jobrun.conf.model.tables import JobFileTables, PoolTable, QueueTable, SettingsTable
 from jobrun.conf.problems import Fault, Key, Problem
-from jobrun.conf.rules import check_table
+from jobrun.conf.rules import check_pool, check_table
 
 _IN_JOBS_D = ("jobs", "templates")
 
 
 @dataclass
 class Sheets:
-    """The tables of all files. Jobs, templates and queues by name; problems as they were met."""
+    """The tables of all files. Jobs, templates, queues and pools by name; problems as they were met."""
 
     settings: Layer | None = None
     defaults: Layer | None = None
     queues: dict[str, Layer] = field(default_factory=dict)
+    pools: dict[str, Layer] = field(default_factory=dict)
     queue_defaults: dict[str, Layer] = field(default_factory=dict)
     templates: dict[str, Layer] = field(default_factory=dict)
     jobs: dict[str, Layer] = field(default_factory=dict)
@@ -78,6 +79,10 @@ class _Collector:
                 for name, table in raw.items():
                     if self._is_name("queues", name):
                         self._queue(name, table)
+            case "pools":
+                for name, table in raw.items():
+                    if self._is_name("pools", name):
+                        self._pool(name, table)
             case "templates":
                 self._named("templates", raw, self._sheets.templates)
             case "jobs":
@@ -95,6 +100,12 @@ class _Collector:
             self._sheets.queue_defaults[name] = below
             for fault in check_table(below):
                 self._fault(below.path, fault)
+
+    def _pool(self, name: str, raw: Any) -> None:
+        layer = self._layer(("pools", name), PoolTable, raw)
+        self._sheets.pools[name] = layer
+        for fault in check_pool(layer):
+            self._fault(layer.path, fault)
 
     def _named(self, key: str, raw: dict[str, Any], known: dict[str, Layer]) -> None:
         for name, table in raw.items():
@@ -126,7 +137,7 @@ class _Collector:
 
 
 def _form(key: str) -> str:
-    return f"[{key}.NAME] tables" if key in ("queues", "templates", "jobs") else f"a [{key}] table"
+    return f"[{key}.NAME] tables" if key in ("queues", "pools", "templates", "jobs") else f"a [{key}] table"
 
 
 def _kind(raw: object) -> str:

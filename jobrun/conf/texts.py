@@ -11,10 +11,10 @@ from functools import cache
 from typing import Any
 
 from jobrun.conf.model.options import JobTable, LimitsTable, ScheduleTable
-from jobrun.conf.model.tables import SettingsTable
+from jobrun.conf.model.tables import PoolTable, SettingsTable
 from jobrun.conf.problems import dotted
 from jobrun.domain.instants import Instant, format_duration, to_iso
-from jobrun.domain.job import Job, RetryPolicy, Settings, ShellCommand
+from jobrun.domain.job import Checkpoint, Job, PythonCall, RetryPolicy, Settings, ShellCommand
 
 _MOMENTS = ("at", "not_before", "expires")
 
@@ -22,11 +22,16 @@ _MOMENTS = ("at", "not_before", "expires")
 def builtin(key: str) -> Any:
     """The built-in default of a job's key in the domain's units; None if there is none."""
     job, retry = Job(name="", body=ShellCommand("")), RetryPolicy()
+    part, dot, name = key.partition(".")
+    if dot:
+        return getattr(Checkpoint(), name) if part == "checkpoint" else None
     match key:
         case "attempts" | "backoff" | "delay" | "max_delay" | "power" | "jitter":
             return getattr(retry, key)
         case "shell":
             return ShellCommand("").shell
+        case "isolation" | "pool":
+            return getattr(PythonCall(""), key)
         case "keep_for" | "keep_succeeded" | "keep_failed":
             return getattr(job.retention, key)
         case "spread" | "random_delay":
@@ -46,11 +51,15 @@ def builtin_setting(key: str) -> Any:
 
 def value_text(key: str, value: Any) -> str:
     """A value in the domain's units as TOML text. `key` tells what the number means (`limits.memory`)."""
+    if key == "data":
+        return _text(key, json.loads(value))
     name = key.rpartition(".")[2] if key.startswith("limits.") else key
     return _text(name, value)
 
 
 def _text(key: str, value: Any) -> str:
+    if value is None:
+        return "null"  # only within data that came from outside: TOML has none
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, StrEnum | str):
@@ -98,7 +107,7 @@ def unit_of(key: str) -> str:
 @cache
 def _units() -> dict[str, str]:
     units: dict[str, str] = {}
-    for model in (JobTable, ScheduleTable, LimitsTable, SettingsTable):
+    for model in (JobTable, ScheduleTable, LimitsTable, SettingsTable, PoolTable):
         for key, field in model.model_fields.items():
             extra = field.json_schema_extra
             if isinstance(extra, dict) and "unit" in extra:

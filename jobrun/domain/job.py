@@ -306,6 +306,10 @@ class Pool:
     autoscaler: str | None = None
     stalled_after: Duration = 30 * SECOND
 
+    def most(self, processors: int) -> int:
+        """How many workers there may be on a host of so many processors; never fewer than `min`."""
+        return max(self.min, processors if self.max is None else self.max)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:

@@ -27,6 +27,7 @@ class PlanChange:
     removed: tuple[str, ...]
     kept: tuple[str, ...]
     queues: tuple[str, ...]
+    pools: tuple[str, ...]
     settings: tuple[str, ...]
 
 
@@ -45,6 +46,7 @@ def plan_reload(old: Plan, new: Plan) -> PlanChange:
         removed=tuple(sorted(old.jobs.keys() - new.jobs.keys())),
         kept=tuple(name for name in both if name not in differing),
         queues=_different_keys(old.queues, new.queues),
+        pools=_different_keys(old.pools, new.pools),
         settings=tuple(
             f.name
             for f in fields(old.settings)

@@ -13,6 +13,16 @@ from jobrun.domain.instants import Duration, Instant
 from jobrun.domain.job import Backoff, RetryPolicy
 from jobrun.domain.run import Outcome
 
+# Names that are not a class's own, so that no report has them; and what they stand for.
+_ALSO_CALLED = {
+    "IOError": "OSError",
+    "EnvironmentError": "OSError",
+    "socket.error": "OSError",
+    "select.error": "OSError",
+    "socket.timeout": "TimeoutError",
+    "asyncio.TimeoutError": "TimeoutError",
+    "concurrent.futures.TimeoutError": "TimeoutError",
+}
 _HUGE: Duration = 1 << 62
 
 
@@ -72,7 +82,8 @@ def matches(condition: str, failure: Failure) -> bool:
         return failure.signal is not None and failure.signal == signal_number(value)
     if kind == "spawn":
         return failure.spawn
-    return condition == failure.outcome.value or condition in failure.names
+    names = (condition, _ALSO_CALLED.get(condition, condition))
+    return condition == failure.outcome.value or any(name in failure.names for name in names)
 
 
 def signal_number(name: str) -> int:

@@ -17,8 +17,8 @@ from conf.folder import ZONE, Folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobrun.conf.model.options import JobTable, ScheduleTable
-from jobrun.conf.model.tables import JobFileTables, SettingsTable
+from jobrun.conf.model.options import CheckpointTable, JobTable, ScheduleTable
+from jobrun.conf.model.tables import JobFileTables, PoolTable, SettingsTable
 from jobrun.conf.read import check_job_file
 from jobrun.domain.definition import decode, encode
 from jobrun.domain.errors import UsageError
@@ -58,11 +58,32 @@ scalars = st.one_of(
     st.times(),
     st.sampled_from(["0 3 * * *", "@daily", "@reboot", "30s", "512M", "full", "cpus", "nightly", "base"]),
     st.sampled_from(["skip", "queue_one", "latest", "all", "retry", "split", "root", "Europe/Berlin", "027"]),
-    st.sampled_from(["app.tasks:poll", "exit:75", "signal:KILL", "timed_out", "SIGUSR1", "a\0b", "\x1b[31m"]),
+    st.sampled_from(
+        [
+            "app.tasks:poll",
+            "jobs/a.py",
+            "fresh",
+            "ValueError",
+            "exit:75",
+            "signal:KILL",
+            "timed_out",
+            "SIGUSR1",
+            "a\0b",
+            "\x1b[31m",
+        ]
+    ),
 )
 keys = st.one_of(
     st.sampled_from(
-        sorted({*JobTable.model_fields, *ScheduleTable.model_fields, *SettingsTable.model_fields})
+        sorted(
+            {
+                *JobTable.model_fields,
+                *CheckpointTable.model_fields,
+                *ScheduleTable.model_fields,
+                *SettingsTable.model_fields,
+                *PoolTable.model_fields,
+            }
+        )
     ),
     st.sampled_from(["memory", "cpu_time", "concurrency", "defaults", "comand", "A", "B_2"]),
     st.text(max_size=6),
@@ -81,6 +102,7 @@ structures = st.fixed_dictionaries(
         "jobrun": tables | values,
         "defaults": tables | values,
         "queues": st.dictionaries(names, tables | values, max_size=3) | values,
+        "pools": st.dictionaries(names, tables | values, max_size=3) | values,
         "templates": st.dictionaries(names, tables | values, max_size=3) | values,
         "jobs": st.dictionaries(names, tables | values, max_size=3) | st.lists(tables, max_size=2) | values,
         "jbos": values,

@@ -11,8 +11,15 @@ import pytest
 import tomli_w
 from conf.folder import Folder
 
-from jobrun.conf.model.options import DefaultsTable, JobTable, LimitsTable, RunOptions, ScheduleTable
-from jobrun.conf.model.tables import JobFileTables, QueueTable, SettingsTable
+from jobrun.conf.model.options import (
+    CheckpointTable,
+    DefaultsTable,
+    JobTable,
+    LimitsTable,
+    RunOptions,
+    ScheduleTable,
+)
+from jobrun.conf.model.tables import JobFileTables, PoolTable, QueueTable, SettingsTable
 from jobrun.conf.schema import SECTIONS, Option, json_schema, options
 from jobrun.conf.starter import STARTER
 
@@ -79,6 +86,12 @@ def test_the_complete_file_has_every_key() -> None:
         '[jobs.a]\ncommand = "x"\nenv = { "1A" = "x" }',
         '[defaults]\ncommand = "x"',
         "[queues.q]\nconcurrency = 0",
+        "[pools.p]\nmax = 0",
+        '[pools.p]\non_worker_start = "warm"',
+        '[jobs.a]\npython = "run"',
+        '[jobs.a]\npython = "a:b"\nisolation = "cold"',
+        '[jobs.a]\ncommand = "x"\ncheckpoint = 3',
+        '[jobs.a]\ncommand = "x"\ncheckpoint = { keeep = 3 }',
     ],
 )
 def test_what_the_schema_refuses_the_reader_refuses_too(folder: Folder, text: str) -> None:
@@ -99,6 +112,8 @@ def test_every_key_of_the_model_is_in_the_reference_once() -> None:
     assert len(paths) == len(set(paths))
     expected = {f"jobrun.{key}" for key in SettingsTable.model_fields}
     expected |= {f"queues.NAME.{key}" for key in QueueTable.model_fields}
+    expected |= {f"pools.NAME.{key}" for key in PoolTable.model_fields}
+    expected |= {f"jobs.NAME.checkpoint.{key}" for key in CheckpointTable.model_fields}
     expected |= {f"jobs.NAME.{key}" for key in JobTable.model_fields if key != "limits"}
     expected |= {f"jobs.NAME.limits.{key}" for key in LimitsTable.model_fields}
     expected |= {f"jobs.NAME.schedules.{key}" for key in ScheduleTable.model_fields}
@@ -106,21 +121,30 @@ def test_every_key_of_the_model_is_in_the_reference_once() -> None:
     listed = [key for keys in SECTIONS.values() for key in keys]
     assert sorted(listed) == sorted(key for key in JobTable.model_fields if key != "limits")
     assert set(RunOptions.model_fields) < set(DefaultsTable.model_fields) < set(JobTable.model_fields)
-    assert list(JobFileTables.model_fields) == ["jobrun", "defaults", "queues", "templates", "jobs"]
+    assert list(JobFileTables.model_fields) == [
+        "jobrun",
+        "defaults",
+        "queues",
+        "pools",
+        "templates",
+        "jobs",
+    ]
 
 
 def alone(option: Option, value: str) -> str:
     """A file in which the key stands with this value and whatever it needs beside it."""
     top, *rest = option.path.split(".")
-    lines = {"jobrun": "[jobrun]\n", "queues": "[queues.one]\n", "jobs": "[jobs.one]\n"}[top]
+    lines = "[jobrun]\n" if top == "jobrun" else f"[{top}.one]\n"
     if "schedules" in rest[:-1]:
         kind = "" if option.key in ("cron", "every", "after", "at") else 'cron = "@daily"\n'
         return f'{lines}command = "x"\n[[jobs.one.schedules]]\n{kind}{option.key} = {value}\n'
-    if "limits" in rest:
-        return f'{lines}command = "x"\nlimits.{option.key} = {value}\n'
+    if rest[-2:-1] in (["limits"], ["checkpoint"]):
+        return f'{lines}command = "x"\n{rest[-2]} = {{ {option.key} = {value} }}\n'
     if top != "jobs":
         return f"{lines}{option.key} = {value}\n"
-    needs_python = option.key in ("args", "kwargs", "interpreter", "python_path")
+    needs_python = option.key in (
+        *("args", "kwargs", "interpreter", "python_path", "isolation", "pool", "retry_on"),
+    )
     body = (
         ""
         if option.key in ("command", "python")
@@ -144,7 +168,7 @@ def test_every_example_and_every_default_can_be_written(folder: Folder, option: 
     except tomllib.TOMLDecodeError:
         return  # words: "the host's"
     silent = folder.write(
-        alone(option, option.example).replace(f"{option.key} = {option.example}\n", "")
+        alone(option, option.example).replace(f"{option.key} = {option.example}", "")
     ).file()
     said = folder.write(alone(option, option.default)).file()
     assert said.plan.jobs == silent.plan.jobs

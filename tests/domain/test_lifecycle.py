@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from jobrun.domain import events as ev
 from jobrun.domain.instants import SECOND
-from jobrun.domain.job import Job, Limits, OnLost, RetryPolicy, ShellCommand
+from jobrun.domain.job import Isolation, Job, Limits, OnLost, PythonCall, RetryPolicy, ShellCommand
 from jobrun.domain.ledger import AttemptClosed, AttemptOpened, AttemptStarted
 from jobrun.domain.lifecycle import TABLE, NoSuchTransition, step
+from jobrun.domain.report import Raised, Report
 from jobrun.domain.run import (
     Cause,
     Delayed,
@@ -149,6 +150,107 @@ def test_death_by_the_soft_signal_is_a_timeout_and_exit_zero_after_it_is_not():
     by_signal = step(softened.after, exited(None, 15), JOB).after.status
     assert (by_signal.outcome, by_signal.cause) == (Outcome.TIMED_OUT, Cause.SOFT_TIMEOUT)
     assert step(softened.after, exited(0), JOB).after.status.outcome is Outcome.SUCCEEDED
+
+
+def raised(name="ValueError", message="no", *, code=1, bases=(), **more):
+    error = Raised(f"app.{name}" if "." not in name else name, bases, message, **more)
+    return ev.Exited(100, Exit(ended_at=99, exit_code=code), 0.5, report=Report(error=error))
+
+
+PYTHON = Job(name="j", body=PythonCall("app:run"), timeout=9 * SECOND, soft_timeout=5 * SECOND)
+TRYING = replace(PYTHON, retry=RetryPolicy(attempts=3, delay=2 * SECOND, retry_on=("OSError",)))
+
+
+@pytest.mark.parametrize("code", [1, 2, 75])
+def test_an_exception_is_the_cause_and_its_words_are_the_detail(code):
+    status = step(
+        run_in(STATUSES[Running]), raised(message="it is\n  not so", code=code), PYTHON
+    ).after.status
+    assert (status.outcome, status.cause) == (Outcome.FAILED, Cause.EXCEPTION)
+    assert (status.detail, status.exit_code) == ("ValueError: it is not so", code)
+
+
+def test_the_detail_is_one_line_of_bounded_length():
+    status = step(run_in(STATUSES[Running]), raised(message="x" * 1000), PYTHON).after.status
+    assert len(status.detail) == 200
+    assert step(run_in(STATUSES[Running]), raised(message=""), PYTHON).after.status.detail == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "cause"), [(0, Outcome.SUCCEEDED, None), (3, Outcome.FAILED, Cause.EXIT_CODE)]
+)
+def test_a_report_that_the_exit_code_contradicts_is_not_believed(code, outcome, cause):
+    """Job code can write the report: what the process did counts."""
+    status = step(run_in(STATUSES[Running]), raised(code=code, final=True), PYTHON).after.status
+    assert (status.outcome, status.cause) == (outcome, cause)
+
+
+def test_a_death_by_signal_is_no_exception_whatever_the_report_says():
+    event = replace(raised(), exit=Exit(ended_at=99, signal=11))
+    assert step(run_in(STATUSES[Running]), event, PYTHON).after.status.cause is Cause.SIGNAL
+
+
+def test_dead_is_final_with_tries_left():
+    dead = raised("jobrun.task.Dead", "the card has expired", final=True, bases=("OSError",))
+    status = step(run_in(STATUSES[Running]), dead, TRYING).after.status
+    assert (status.outcome, status.cause) == (Outcome.FAILED, Cause.DEAD)
+    assert status.detail == "the card has expired"
+
+
+def test_an_exception_is_tried_again_if_a_base_is_in_retry_on():
+    again = step(run_in(STATUSES[Running]), raised("Odd", bases=("ConnectionError", "OSError")), TRYING)
+    assert again.after.status == Delayed(99 + 2 * SECOND, DelayReason.RETRY)
+    assert isinstance(step(run_in(STATUSES[Running]), raised("Odd"), TRYING).after.status, Done)
+
+
+def test_a_job_chooses_the_moment_of_its_next_try_and_not_their_number():
+    retry = raised("jobrun.task.Retry", code=75, retry_in=7 * SECOND)
+    assert step(run_in(STATUSES[Running]), retry, TRYING).after.status.until == 99 + 7 * SECOND
+    last = step(run_in(STATUSES[Running], attempt=3, charged=3), retry, TRYING).after.status
+    assert (last.outcome, last.cause) == (Outcome.FAILED, Cause.EXCEPTION)
+
+
+def test_a_shell_jobs_wish_counts_with_exit_code_75_only():
+    job = replace(RETRYING, retry=replace(RETRYING.retry, retry_on=("exit:3",)))
+    for code, until in ((75, 99 + 7 * SECOND), (3, 99 + 2 * SECOND)):
+        event = replace(exited(code), report=Report(retry_in=7 * SECOND))
+        assert step(run_in(STATUSES[Running]), event, job).after.status.until == until
+    plain = replace(exited(1), report=Report(retry_in=7 * SECOND))
+    assert isinstance(step(run_in(STATUSES[Running]), plain, job).after.status, Done)
+
+
+def test_an_uncaught_soft_timeout_is_a_timeout():
+    late = raised("jobrun.task.SoftTimeout", "", bases=("SoftTimeout", "Exception"))
+    status = step(run_in(STATUSES[Running]), late, PYTHON).after.status
+    assert (status.outcome, status.cause) == (Outcome.TIMED_OUT, Cause.SOFT_TIMEOUT)
+    unlimited = replace(PYTHON, soft_timeout=None)
+    assert step(run_in(STATUSES[Running]), late, unlimited).after.status.cause is Cause.EXCEPTION
+
+
+def test_a_python_jobs_soft_signal_is_not_the_one_that_stops_it():
+    softened = step(run_in(STATUSES[Running]), ev.SoftLimit(80), PYTHON)
+    assert softened.effects == (ev.SendSignal(softened.after.fence, "SIGUSR1"),)
+    ended = step(softened.after, exited(None, 10), PYTHON).after.status
+    assert (ended.outcome, ended.cause) == (Outcome.TIMED_OUT, Cause.SOFT_TIMEOUT)
+    chosen = replace(PYTHON, soft_signal="SIGINT")
+    assert step(run_in(STATUSES[Running]), ev.SoftLimit(80), chosen).effects[0].signal == "SIGINT"
+
+
+def test_what_it_was_stopped_for_outranks_the_exception_that_came_of_it():
+    for cause, outcome in ((Cause.USER, Outcome.CANCELLED), (Cause.TIMEOUT, Outcome.TIMED_OUT)):
+        stopped = raised("jobrun.task.Stopped", "")
+        status = step(run_in(Stopping(PROCESS, 70, 80, cause)), stopped, PYTHON).after.status
+        assert (status.outcome, status.cause) == (outcome, cause)
+
+
+def test_only_a_call_in_a_warm_worker_can_be_taken_back_between_intent_and_act():
+    wish = ev.StopRequested(100, Cause.USER)
+    run = run_in(STATUSES[Starting])
+    warm = step(run, wish, PYTHON)
+    assert (warm.after, warm.facts, warm.effects) == (run, (), (ev.Recall(run.fence),))
+    fresh = replace(PYTHON, body=replace(PYTHON.body, isolation=Isolation.FRESH))
+    for job in (fresh, JOB):
+        assert step(run, wish, job) == type(warm)(run)
 
 
 def test_cpu_time_is_told_from_other_kills():

@@ -63,6 +63,13 @@ def test_jitter_never_exceeds_the_cap():
     assert wait_after(policy, 1, 0.99) == MINUTE
 
 
+REFUSED = Failure(
+    Outcome.FAILED,
+    exit_code=1,
+    names=("ConnectionRefusedError", "ConnectionError", "OSError", "builtins.OSError"),
+)
+
+
 @pytest.mark.parametrize(
     ("condition", "failure", "expected"),
     [
@@ -77,6 +84,17 @@ def test_jitter_never_exceeds_the_cap():
         ("timed_out", Failure(Outcome.TIMED_OUT, signal=15), True),
         ("timed_out", Failure(Outcome.FAILED, exit_code=1), False),
         ("spawn", Failure(Outcome.FAILED, spawn=True), True),
+        ("ConnectionError", REFUSED, True),
+        ("OSError", REFUSED, True),
+        ("builtins.OSError", REFUSED, True),
+        ("IOError", REFUSED, True),
+        ("socket.error", REFUSED, True),
+        ("socket.timeout", Failure(Outcome.FAILED, names=("TimeoutError", "OSError")), True),
+        ("socket.timeout", REFUSED, False),
+        ("Error", REFUSED, False),
+        ("ValueError", REFUSED, False),
+        ("ConnectionError", Failure(Outcome.FAILED, exit_code=1), False),
+        ("exit:1", REFUSED, True),
     ],
 )
 def test_conditions(condition, failure, expected):
@@ -95,3 +113,24 @@ def test_attempts_counts_every_try():
     failure = Failure(Outcome.FAILED, exit_code=1)
     assert decide_retry(policy, 1, failure, 1000, 0.5) == 1000 + SECOND
     assert decide_retry(policy, 2, failure, 1000, 0.5) is None
+
+
+def test_a_base_in_no_retry_on_stops_what_a_derived_one_in_retry_on_allows():
+    policy = RetryPolicy(attempts=3, retry_on=("ConnectionError",), no_retry_on=("OSError",))
+    assert not is_retryable(policy, REFUSED)
+
+
+def test_a_job_that_asks_for_its_next_try_gets_it_to_the_microsecond_whatever_the_policy_says():
+    policy = RetryPolicy(
+        attempts=2, delay=SECOND, max_delay=SECOND, jitter=1.0, retry_on=("exit:3",), no_retry_on=("exit:75",)
+    )
+    asked = Failure(Outcome.FAILED, exit_code=75, retry_in=60 * SECOND)
+    assert decide_retry(policy, 1, asked, 1000, 0.9) == 1000 + 60 * SECOND
+    assert decide_retry(policy, 2, asked, 1000, 0.9) is None
+
+
+def test_a_job_that_says_it_is_final_is_not_tried_again():
+    policy = RetryPolicy(attempts=9)
+    assert decide_retry(policy, 1, Failure(Outcome.FAILED, exit_code=1, final=True), 1000, 0.5) is None
+    both = Failure(Outcome.FAILED, exit_code=75, final=True, retry_in=SECOND)
+    assert decide_retry(policy, 1, both, 1000, 0.5) is None

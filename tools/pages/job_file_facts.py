@@ -52,7 +52,8 @@ kwargs = { limit = 100 }
 
 def key_of(option: Option) -> str:
     """The key as one writes it into the table that the heading names."""
-    return option.path.removeprefix("jobs.NAME.") if ".limits." in option.path else option.key
+    inside = option.path.removeprefix("jobs.NAME.")
+    return inside if inside.startswith(("limits.", "checkpoint.")) else option.key
 
 
 def title_of(option: Option) -> str:
@@ -61,6 +62,8 @@ def title_of(option: Option) -> str:
         return "[jobrun]: the daemon"
     if option.path.startswith("queues."):
         return "[queues.NAME]: a queue"
+    if option.path.startswith("pools."):
+        return "[pools.NAME]: a pool of warm workers"
     if option.path.startswith("jobs.NAME.schedules."):
         return "[[jobs.NAME.schedules]]: several schedules"
     return f"Of a job: {option.section.lower()}"

@@ -4,14 +4,13 @@ A check takes what tomllib gives and returns what the domain works with
 (microseconds, bytes, instants), or raises a Fault.
 """
 
-import math
 import re
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from enum import StrEnum
 
-from jobrun.conf.problems import Fault, Key, did_you_mean, first_of, quoted
+from jobrun.conf.problems import Fault, did_you_mean, first_of, quoted
 from jobrun.domain.instants import Duration, Instant, format_duration, from_datetime, parse_duration
 from jobrun.domain.sizes import format_size, parse_size
 
@@ -27,11 +26,17 @@ _SET_BY_US = frozenset(
         "JOBRUN_MAX_ATTEMPTS",
         "JOBRUN_QUEUE",
         "JOBRUN_SCHEDULED_AT",
+        "JOBRUN_DATA",
+        "JOBRUN_RESULT",
+        "JOBRUN_NOTES",
+        "JOBRUN_WORKER",
+        "JOBRUN_CHECKPOINT_DIR",
+        "JOBRUN_CHECKPOINT_KEEP",
+        "JOBRUN_CHECKPOINT_INTERVAL",
+        "JOBRUN_RESUME_FROM",
     )
 )
-_DEEPEST_ARGUMENT = 50
-# RFC 7493 and the definition's digest both want numbers that every reader understands alike.
-_LARGEST_WHOLE = 1 << 63
+_LARGEST_SIZE = 1 << 63
 
 
 def kind_of(value: object) -> str:
@@ -154,7 +159,7 @@ def size(least: int) -> Callable[[object], int]:
             count = parse_size(value)
         except ValueError as error:
             raise Fault(str(error)) from None
-        if not least <= count < _LARGEST_WHOLE:
+        if not least <= count < _LARGEST_SIZE:
             bound = f"at least {format_size(least)}" if count < least else "below 8 EiB"
             raise Fault(f"the size must be {bound}", 'Units are K, M, G and T, as in "512M".')
         return count
@@ -241,55 +246,6 @@ def each(checks: Sequence[Callable[[object], str]], values: Sequence[object]) ->
     return tuple(found)
 
 
-def check_target(value: object) -> str:
-    """`module:function` with dotted names on both sides."""
-    text = check_text(value)
-    module, colon, function = text.partition(":")
-    names = [*module.split("."), *function.split(".")]
-    if not colon or not all(name.isidentifier() for name in names):
-        raise Fault(f"{quoted(text)} does not name a function", 'Write "package.module:function".')
-    return text
-
-
-def check_args(value: object) -> tuple[object, ...]:
-    """The arguments of a Python call: an array of what JSON can hold."""
-    if not isinstance(value, list):
-        raise Fault(f"expected an array, not {kind_of(value)}")
-    _check_json(value)
-    return tuple(value)
-
-
-def check_kwargs(value: object) -> dict[str, object]:
-    """The keyword arguments of a Python call: a table of what JSON can hold."""
-    if not isinstance(value, dict):
-        raise Fault(f"expected a table, not {kind_of(value)}")
-    _check_json(value)
-    return dict(value)
-
-
-def _check_json(value: object) -> None:
-    faults = list(_json_faults(value, ()))
-    if faults:
-        raise first_of(faults)
-
-
-def _json_faults(value: object, at: Key) -> Iterator[Fault]:
-    if len(at) > _DEEPEST_ARGUMENT:
-        yield Fault("the value is nested too deeply", at=at[:3])
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _json_faults(item, (*at, number))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _json_faults(item, (*at, key))
-    elif isinstance(value, datetime | date | time):
-        yield Fault(f"{kind_of(value)} cannot be passed to a function", "Write it as text, in quotes.", at)
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield Fault("an infinite number or NaN cannot be passed to a function", at=at)
-    elif isinstance(value, int) and abs(value) >= _LARGEST_WHOLE:
-        yield Fault("the number does not fit into 64 bits", "Write it as text, in quotes.", at)
-
-
 def check_variable(value: object) -> str:
     """The name of an environment variable."""
     name = check_text(value)
@@ -320,7 +276,7 @@ def check_power(value: object) -> float:
 
 
 def check_concurrency(value: object) -> int | str:
-    """How many runs at once, or `cpus`: as many as the host has processors."""
+    """How many at once, or `cpus`: as many as the host has processors."""
     if value == "cpus":
         return "cpus"
     if isinstance(value, str):

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from jobrun.conf.model.checks import kind_of
-from jobrun.conf.model.options import JobTable, LimitsTable, RunOptions, ScheduleTable, Table
-from jobrun.conf.model.tables import QueueTable, SettingsTable
+from jobrun.conf.model.options import CheckpointTable, JobTable, LimitsTable, RunOptions, ScheduleTable, Table
+from jobrun.conf.model.tables import PoolTable, QueueTable, SettingsTable
 from jobrun.conf.problems import Fault, Key, nearest, quoted
 
 # Words people bring from cron, systemd, and the queue systems, and what they are called here.
@@ -55,6 +55,21 @@ _ELSEWHERE = {
     "limit": "concurrency",
     "retention": "keep_for",
     "stderr": "output",
+    "payload": "data",
+    "concurrency": "max",
+    "workers": "max",
+    "processes": "max",
+    "max_workers": "max",
+    "min_workers": "min",
+    "idle_timeout": "idle",
+    "max_tasks_per_child": "max_runs_per_worker",
+    "max_requests": "max_runs_per_worker",
+    "max_runs": "max_runs_per_worker",
+    "max_memory_per_child": "max_memory_per_worker",
+    "max_memory": "max_memory_per_worker",
+    "prefetch_multiplier": "prefetch",
+    "on_start": "on_worker_start",
+    "on_stop": "on_worker_stop",
 }
 
 
@@ -147,10 +162,12 @@ def meant_key(model: type[Table], key: str) -> str | None:
 
 def _home_of(model: type[Table], key: str) -> str:
     """Where a key belongs that stands in the wrong table."""
-    if issubclass(model, ScheduleTable | LimitsTable):
+    if issubclass(model, ScheduleTable | LimitsTable | CheckpointTable):
         return f'"{key}" belongs to the job itself.' if key in JobTable.model_fields else ""
     if issubclass(model, QueueTable) and key in RunOptions.model_fields:
         return f'"{key}" belongs into the queue\'s defaults, or into a job.'
+    if not issubclass(model, PoolTable) and key in PoolTable.model_fields:
+        return f'"{key}" belongs into [pools.NAME].'
     if not issubclass(model, JobTable) and key in JobTable.model_fields:
         return f'"{key}" belongs into a job or a template.'
     setting = nearest(key, SettingsTable.model_fields, 0.8)

@@ -5,12 +5,15 @@
 None here: defaults are the domain's, and are filled in when levels are merged.
 """
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WrapValidator
 from pydantic.config import JsonDict
 
 from jobrun.conf.model import values as v
+from jobrun.conf.model.checks import kind_of
+from jobrun.conf.problems import Fault
 
 Unit = Literal["", "duration", "size"]
 
@@ -46,6 +49,37 @@ class LimitsTable(Table):
         "refuses the next one; elsewhere an attempt that has more is killed; its cause is processes.",
         64,
     )
+
+
+class CheckpointTable(Table):
+    """How a job's attempts hand on where they stopped."""
+
+    dir: v.Filled | None = option(
+        "Where checkpoints are kept. A relative path counts from the job file's folder; ${VAR} is replaced. "
+        "A directory named here is never deleted; one of the run's own goes with its run.",
+        "/srv/models/${JOBRUN_JOB}",
+        default="one for each run",
+    )
+    keep: v.Some | None = option("How many of the newest checkpoints are kept; older files are deleted.", 5)
+    interval: v.Some | None = option(
+        "A checkpoint is due every so many steps, for a job that asks (checkpoint.due).", 100
+    )
+    resume: v.Flag | None = option(
+        "Whether a further attempt is given the newest checkpoint of the attempts before it.", False
+    )
+
+
+def _flag_or_table(value: object, as_table: Callable[[object], Any]) -> Any:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, dict | BaseModel):
+        raise Fault(f"expected true, false or a table, not {kind_of(value)}")
+    return as_table(value)
+
+
+CheckpointWish = Annotated[
+    CheckpointTable | None, WrapValidator(_flag_or_table, json_schema_input_type=bool | CheckpointTable)
+]
 
 
 class ScheduleOptions(Table):
@@ -115,13 +149,16 @@ class RunOptions(ScheduleOptions):
         "none",
     )
     soft_timeout: v.RealSpan | None = option(
-        "Sends `soft_signal` to an attempt that runs longer, so that it can end by itself. "
-        "Shorter than `timeout`.",
+        "Sends `soft_signal` to an attempt that runs longer, so that it can end by itself; in a Python "
+        "function it raises SoftTimeout. Shorter than `timeout`.",
         "110m",
         "duration",
         "none",
     )
-    soft_signal: v.Signal | None = option("The signal of `soft_timeout`.", "SIGUSR1")
+    soft_signal: v.Signal | None = option(
+        "The signal of `soft_timeout`. A Python job gets SIGUSR1 in the place of SIGTERM, which stops it.",
+        "SIGUSR1",
+    )
     grace: v.Span | None = option("Time between TERM and KILL when an attempt is stopped.", "30s", "duration")
     env: dict[v.Variable, v.Text] | None = option(
         "Environment variables. Tables of several levels are joined. ${VAR} in a value is replaced.",
@@ -150,6 +187,15 @@ class RunOptions(ScheduleOptions):
         "Folders in which `python` modules are looked for first. A relative path counts from the job "
         "file's folder.",
         ["/srv/app/src"],
+    )
+    isolation: v.IsolationWord | None = option(
+        "Where a `python` function is called: in a worker that has imported its code and stays (warm), or in "
+        "a new process for each attempt (fresh).",
+        "fresh",
+    )
+    pool: v.Name | None = option(
+        "The pool of warm workers that call the `python` function. A pool exists as soon as a job names it.",
+        "models",
     )
     umask: v.Umask | None = option("The umask, as octal text.", "027", default="the daemon's")
     nice: v.Nice | None = option("The nice value; below 0 only for root.", 10, default="the daemon's")
@@ -199,11 +245,17 @@ class RunOptions(ScheduleOptions):
     power: v.Power | None = option("The exponent of the polynomial backoff.", 2)
     retry_on: v.Conditions | None = option(
         "Tries again only after these: exit codes (75), ranges (exit:64-78), signals (signal:KILL), "
-        "timed_out, lost, spawn.",
-        [75, "exit:64-78", "signal:KILL", "timed_out"],
+        "timed_out, lost, spawn, and exceptions of `python` jobs by their name or that of a base, with or "
+        "without module.",
+        [75, "exit:64-78", "signal:KILL", "timed_out", "ConnectionError"],
         default="every failure",
     )
     no_retry_on: v.Conditions | None = option("Never tries again after these.", [2, "signal:TERM"])
+    checkpoint: CheckpointWish = option(
+        "Gives the attempts of a run a directory for checkpoints, $JOBRUN_CHECKPOINT_DIR, that outlives "
+        "them. Tables of several levels are joined; true is the table with nothing in it, false none.",
+        True,
+    )
     on_lost: v.OnLostWord | None = option(
         "What becomes of a run that the host's crash ended: fail, or retry without using up an attempt.",
         "retry",
@@ -251,12 +303,21 @@ class JobTable(ScheduleKinds, DefaultsTable):
         "pg_dump app | zstd > /backups/app.zst",
     )
     python: v.Target | None = option(
-        "What to run: a Python function, called with `args` and `kwargs`.", "app.tasks:poll"
+        "What to run: a Python function, called with `args` and `kwargs`; or a script, a file that ends in "
+        ".py, whose relative path counts from the job file's folder.",
+        "app.tasks:poll",
     )
-    args: v.Args | None = option("The arguments of the `python` function.", [1, "two"])
+    args: v.Args | None = option(
+        "The arguments of the `python` function, or texts and numbers for the script.", [1, "two"]
+    )
     kwargs: v.Kwargs | None = option(
         "The keyword arguments of the `python` function. Tables of several levels are joined.",
         {"limit": 100},
+    )
+    data: v.Data | None = option(
+        "Data for the job: whatever JSON can hold. Every job finds it as JSON in the file that $JOBRUN_DATA "
+        "names, a Python job in jobrun.task.context().data.",
+        {"tables": ["orders", "items"]},
     )
     schedules: list[ScheduleTable] | None = option(
         "Several schedules, written as [[jobs.NAME.schedules]], instead of cron, every, after or at.",

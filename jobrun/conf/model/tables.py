@@ -1,4 +1,4 @@
-"""The job file as a whole: its five kinds of tables."""
+"""The job file as a whole: its six kinds of tables."""
 
 from pydantic import Field
 
@@ -36,12 +36,62 @@ class QueueTable(Table):
     )
 
 
+class PoolTable(Table):
+    """[pools.NAME]: the warm workers of Python jobs."""
+
+    min: v.Few | None = option("How many workers are there even when nothing is to do.", 1)
+    max: v.Concurrency | None = option(
+        'How many workers there are at most; "cpus" is the number of processors, and at least `min`.',
+        4,
+        default='"cpus"',
+    )
+    idle: v.Span | None = option(
+        "How long a worker above `min` waits for a call before it ends.", "5m", "duration"
+    )
+    max_runs_per_worker: v.Some | None = option("Replaces a worker after so many calls.", 10_000)
+    max_memory_per_worker: v.MemorySize | None = option(
+        "Replaces a worker that has more memory than this after a call.", "200M", "size", "none"
+    )
+    hard_memory_per_worker: v.MemorySize | None = option(
+        "Kills a worker that has more memory than this during a call; the run's cause is oom.",
+        "1G",
+        "size",
+        "none",
+    )
+    max_age: v.RealSpan | None = option(
+        "Replaces a worker that is older than this, after its call.", "12h", "duration", "none"
+    )
+    on_worker_start: v.Function | None = option(
+        "A function each worker calls before its first call: to load a model, to open a connection.",
+        "app.tasks:warm_up",
+    )
+    on_worker_stop: v.Function | None = option(
+        "A function each worker calls before it ends.", "app.tasks:close_all"
+    )
+    prefetch: v.Few | None = option(
+        "How many calls may wait in a worker behind the one it makes. 0: none is handed over before a worker "
+        "is free.",
+        4,
+    )
+    autoscaler: v.Function | None = option(
+        "A function that says how many workers there should be, in the place of the built-in rule. It is "
+        "called with backlog, busy, min and max.",
+        "app.scaling:policy",
+    )
+    stalled_after: v.Seconds | None = option(
+        "A worker that does nothing with a call for this long counts as stalled: that is reported.",
+        "1m",
+        "duration",
+    )
+
+
 class JobFileTables(Table):
     """The job file of jobrun. Files in jobs.d hold [jobs.NAME] and [templates.NAME] alone."""
 
     jobrun: SettingsTable | None = Field(default=None, description="Settings of the daemon.")
     defaults: DefaultsTable | None = Field(default=None, description="Keys for every job.")
     queues: dict[v.Name, QueueTable] | None = Field(default=None, description="Queues by name.")
+    pools: dict[v.Name, PoolTable] | None = Field(default=None, description="Pools of warm workers by name.")
     templates: dict[v.Name, JobTable] | None = Field(
         default=None, description="Keys for the jobs that name the template with `extends`."
     )

@@ -1,17 +1,24 @@
 """The checks of text with a grammar of its own: cron text, zones, retry conditions."""
 
+import builtins
 import re
 import signal
 from functools import lru_cache
 
 from jobrun.conf.model.checks import check_filled, check_text, each, kind_of
-from jobrun.conf.problems import Fault, did_you_mean, quoted
+from jobrun.conf.problems import Fault, did_you_mean, nearest, quoted
 from jobrun.domain import calendar
 from jobrun.domain.retry import signal_number
 
 _LONGEST_CRON = 500
 _LONGEST_ZONE = 100
 _PLAIN_CONDITIONS = ("timed_out", "lost", "spawn", "failed")
+_EXCEPTIONS = tuple(
+    name
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type) and issubclass(kind, BaseException)
+)
+_ALMOST = 0.93  # "ConectionError"; two exceptions that both exist are less alike
 _EXIT = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 
 
@@ -64,7 +71,10 @@ def check_conditions(value: object) -> tuple[str, ...]:
     return each([_condition] * len(value), value)
 
 
-_CONDITION_HINT = 'Conditions are 75, "exit:64-78", "signal:KILL", "timed_out", "lost" and "spawn".'
+_CONDITION_HINT = (
+    'Conditions are 75, "exit:64-78", "signal:KILL", "timed_out", "lost", "spawn", '
+    'and exceptions such as "ConnectionError" or "socket.gaierror".'
+)
 
 
 def _condition(value: object) -> str:
@@ -82,8 +92,39 @@ def _condition(value: object) -> str:
         return text
     if text.isdigit():
         raise Fault(f"{quoted(text)} is not a condition", f"Write the exit code without quotes: {text[:9]}")
+    if is_exception(text):
+        return _exception(text)
     guess = did_you_mean(text, (*_PLAIN_CONDITIONS, "exit:1", "signal:KILL"))
     raise Fault(f"{quoted(text)} is not a condition", guess or _CONDITION_HINT)
+
+
+def is_exception(text: str) -> bool:
+    """Whether a condition has the form of an exception's name: `ConnectionError`, `socket.gaierror`."""
+    parts = text.split(".")
+    return all(part.isidentifier() for part in parts) and (len(parts) > 1 or text[0].isupper())
+
+
+def _exception(text: str) -> str:
+    """The name as it is, unless it is something else with a slip."""
+    meant = _meant(text)
+    if meant is not None:
+        hint = f'Did you mean "{meant}"? If not, write the exception with its module: "module.{text}".'
+        raise Fault(f"{quoted(text)} is not a condition", hint)
+    return text
+
+
+def _meant(text: str) -> str | None:
+    """What a name without a module probably stands for; None if it may well be an exception's."""
+    if "." in text or text in _EXCEPTIONS:
+        return None
+    plain = {word.replace("_", ""): word for word in _PLAIN_CONDITIONS}
+    word = plain.get(text.lower().replace("_", ""))
+    if word is not None:
+        return word
+    full = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
+    if full in {one.name for one in signal.Signals} and text.isupper():
+        return f"signal:{full.removeprefix('SIG')}"
+    return nearest(text, _EXCEPTIONS, _ALMOST)
 
 
 def _exit(text: str) -> str:

@@ -5,21 +5,19 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
+from jobrun.conf.model.calls import check_args, check_data, check_function, check_kwargs, check_target
 from jobrun.conf.model.checks import (
     NAME,
     VARIABLE,
-    check_args,
     check_command,
     check_concurrency,
     check_filled,
     check_flag,
     check_jitter,
-    check_kwargs,
     check_moment,
     check_name,
     check_power,
     check_signal,
-    check_target,
     check_text,
     check_umask,
     check_variable,
@@ -30,7 +28,7 @@ from jobrun.conf.model.checks import (
     whole,
 )
 from jobrun.conf.model.terms import check_conditions, check_cron_text, check_zone
-from jobrun.domain.job import Backoff, CatchUp, OnLost, OnStop, OutputMode, Overlap
+from jobrun.domain.job import Backoff, CatchUp, Isolation, OnLost, OnStop, OutputMode, Overlap
 
 _DURATION_SCHEMA: dict[str, Any] = {
     "anyOf": [
@@ -102,10 +100,20 @@ Command = Annotated[
 ]
 Texts = Annotated[tuple[str, ...], PlainValidator(texts(check_filled)), WithJsonSchema(_TEXTS_SCHEMA)]
 Target = Annotated[
-    str, PlainValidator(check_target), WithJsonSchema({"type": "string", "pattern": "^[^:]+:[^:]+$"})
+    str, PlainValidator(check_target), WithJsonSchema({"type": "string", "pattern": r"^[^:]+:[^:]+$|\.py$"})
+]
+Function = Annotated[
+    str, PlainValidator(check_function), WithJsonSchema({"type": "string", "pattern": "^[^:]+:[^:]+$"})
 ]
 Args = Annotated[tuple[object, ...], PlainValidator(check_args), WithJsonSchema({"type": "array"})]
 Kwargs = Annotated[dict[str, object], PlainValidator(check_kwargs), WithJsonSchema({"type": "object"})]
+Data = Annotated[
+    str,
+    PlainValidator(check_data),
+    WithJsonSchema(
+        {"anyOf": [{"type": kind} for kind in ("object", "array", "string", "number", "boolean")]}
+    ),
+]
 Jitter = Annotated[
     float | str,
     PlainValidator(check_jitter),
@@ -128,6 +136,8 @@ def _between(least: int, most: int) -> WithJsonSchema:
 
 
 Count = Annotated[int, PlainValidator(whole(0, 10**9)), _between(0, 10**9)]
+Some = Annotated[int, PlainValidator(whole(1, 10**9)), _between(1, 10**9)]
+Few = Annotated[int, PlainValidator(whole(0, 1000)), _between(0, 1000)]
 Tries = Annotated[int, PlainValidator(whole(1, 10_000)), _between(1, 10_000)]
 Extra = Annotated[int, PlainValidator(whole(0, 9_999)), _between(0, 9_999)]
 Nice = Annotated[int, PlainValidator(whole(-20, 19)), _between(-20, 19)]
@@ -139,4 +149,5 @@ CatchUpWord = Annotated[CatchUp, PlainValidator(choice(CatchUp)), _words(CatchUp
 BackoffWord = Annotated[Backoff, PlainValidator(choice(Backoff)), _words(Backoff)]
 OutputWord = Annotated[OutputMode, PlainValidator(choice(OutputMode)), _words(OutputMode)]
 OnLostWord = Annotated[OnLost, PlainValidator(choice(OnLost)), _words(OnLost)]
+IsolationWord = Annotated[Isolation, PlainValidator(choice(Isolation)), _words(Isolation)]
 OnStopWord = Annotated[OnStop, PlainValidator(choice(OnStop)), _words(OnStop)]
