@@ -1,0 +1,246 @@
+"""Calls that are stopped, limited, taken back, or outlive their daemon."""
+
+import os
+import signal
+
+import pytest
+from daemon.workerlive import stop_process, worker_daemon
+from live import is_running, until
+
+from jobrun.domain.instants import SECOND
+from jobrun.domain.run import Cause, Outcome
+
+JOBS = """
+[pools.default]
+max = 2
+
+[jobs.add]
+python = "tasks:add"
+args = [1, 2]
+overlap = "allow"
+
+[jobs.hold]
+python = "tasks:hold"
+args = ["{gate}"]
+overlap = "allow"
+
+[jobs.limited]
+python = "tasks:stubborn"
+args = ["{gate}"]
+timeout = "500ms"
+grace = "300ms"
+
+[jobs.soft]
+python = "tasks:soft"
+args = ["{gate}"]
+soft_timeout = "300ms"
+
+[jobs.deaf_to_soft]
+python = "tasks:hold"
+args = ["{gate}"]
+soft_timeout = "300ms"
+
+[jobs.family]
+python = "tasks:family"
+args = ["{gate}"]
+grace = "1s"
+
+[jobs.litter]
+python = "tasks:litter"
+"""
+
+
+@pytest.fixture
+def workers(daemon):
+    return worker_daemon(daemon, JOBS).start()
+
+
+def outcome(run):
+    return run.status.outcome, run.status.cause
+
+
+def test_a_cancelled_call_is_told_and_its_worker_goes(workers):
+    run_id = workers.live.run("hold")
+    pid = workers.pid_in(run_id)
+    workers.live.client.call("cancel", runs=[run_id])
+    assert outcome(workers.live.done(run_id)) == (Outcome.CANCELLED, Cause.USER)
+    workers.gone(pid)
+    assert workers.run("add").status.outcome is Outcome.SUCCEEDED
+
+
+def test_a_call_past_its_timeout_is_killed_whatever_it_swallows(workers):
+    run = workers.run("limited")
+    assert outcome(run) == (Outcome.TIMED_OUT, Cause.TIMEOUT)
+    assert "ignored Stopped" in workers.printed(run.id)
+    (attempt,) = workers.live.history.attempts(run.id)
+    assert attempt.end.killed
+    assert attempt.end.ended_at - attempt.started_at >= 800_000
+
+
+def test_the_soft_limit_is_an_exception_in_the_job(workers):
+    run = workers.run("soft")
+    assert outcome(run) == (Outcome.SUCCEEDED, None)
+    assert "told" in workers.printed(run.id)
+    assert workers.result(run.id) == '"half"'
+
+
+def test_a_soft_limit_that_nobody_catches_ends_the_call(workers):
+    run = workers.run("deaf_to_soft")
+    assert outcome(run) == (Outcome.TIMED_OUT, Cause.SOFT_TIMEOUT)
+
+
+def test_a_stop_reaches_the_whole_family(workers):
+    run_id = workers.live.run("family")
+    child, away = map(int, until(lambda: len(workers.printed(run_id).split()) == 2 and workers.printed(run_id).split()))
+    workers.live.client.call("cancel", runs=[run_id])
+    assert workers.live.done(run_id).status.outcome is Outcome.CANCELLED
+    workers.gone(child, away)
+
+
+def test_what_a_call_leaves_behind_is_killed_and_counted(workers):
+    run = workers.run("litter")
+    assert run.status.outcome is Outcome.SUCCEEDED
+    workers.gone(int(workers.printed(run.id)))
+    assert workers.live.history.attempts(run.id)[-1].end.left_behind == 1
+    assert workers.run("add").status.outcome is Outcome.SUCCEEDED
+
+
+def test_a_call_outlives_its_daemon(workers):
+    run_id = workers.live.run("hold")
+    pid = workers.pid_in(run_id)
+    before = workers.live.in_state(run_id, "running").status
+    workers.live.kill()
+    workers.start()
+    assert workers.live.see(run_id).status == before
+    workers.gate.touch()
+    run = workers.live.done(run_id)
+    assert outcome(run) == (Outcome.SUCCEEDED, None)
+    assert run.attempt == 1
+    assert workers.result(run_id) == '"free"'
+    assert workers.printed(run_id) == f"{pid}\n"
+    workers.gone(pid)
+
+
+def test_a_call_that_ends_while_no_daemon_lives_has_its_true_end(workers):
+    run_id = workers.live.run("hold")
+    pid = workers.pid_in(run_id)
+    workers.live.kill()
+    workers.gate.touch()
+    workers.gone(pid)
+    workers.start()
+    run = workers.live.done(run_id)
+    assert outcome(run) == (Outcome.SUCCEEDED, None)
+    assert workers.result(run_id) == '"free"'
+    assert abs(run.status.ended_at - workers.gate.stat().st_mtime_ns // 1000) < 2 * SECOND
+
+
+def test_a_worker_that_crashes_while_no_daemon_lives_tells_by_what(workers):
+    run_id = workers.live.run("hold")
+    pid = workers.pid_in(run_id)
+    workers.live.kill()
+    os.kill(pid, signal.SIGSEGV)
+    workers.gone(pid)
+    workers.start()
+    run = workers.live.done(run_id)
+    assert outcome(run) == (Outcome.FAILED, Cause.SIGNAL)
+    assert run.status.signal == signal.SIGSEGV
+
+
+def test_a_timeout_that_passes_while_no_daemon_lives_is_enforced_then(daemon):
+    workers = worker_daemon(
+        daemon, '[jobs.hold]\npython = "tasks:hold"\nargs = ["{gate}"]\ntimeout = "1s"\ngrace = "1s"\n'
+    ).start()
+    run_id = workers.live.run("hold")
+    started = workers.live.in_state(run_id, "running").status.started_at
+    workers.pid_in(run_id)
+    workers.live.kill()
+    workers.start()
+    run = workers.live.done(run_id)
+    assert outcome(run) == (Outcome.TIMED_OUT, Cause.TIMEOUT)
+    assert run.status.ended_at - started >= SECOND
+
+
+def test_idle_workers_end_with_their_daemon(workers):
+    workers.run("add")
+    (seen,) = workers.workers()
+    workers.live.kill()
+    workers.gone(seen["pid"])
+    workers.start()
+    until(lambda: list(workers.live.places.attempts.iterdir()) == [], "the old worker's files to go")
+
+
+def test_a_drained_stop_waits_for_calls(workers):
+    run_id = workers.live.run("hold")
+    workers.pid_in(run_id)
+    workers.live.signal(signal.SIGTERM)
+    until(lambda: "daemon.stopping" in workers.live.log(), "the stop to begin")
+    workers.gate.touch()
+    assert workers.live.wait() == 0
+    assert workers.live.see(run_id).status.outcome is Outcome.SUCCEEDED
+
+
+def test_a_left_call_is_adopted(workers):
+    run_id = workers.live.run("hold")
+    pid = workers.pid_in(run_id)
+    workers.live.client.call("stop", mode="leave")
+    assert workers.live.wait() == 0
+    assert is_running(pid)
+    workers.start()
+    assert workers.live.see(run_id).state == "running"
+    workers.gate.touch()
+    assert workers.live.done(run_id).status.outcome is Outcome.SUCCEEDED
+
+
+def test_an_interrupted_call_gets_its_attempt_back(workers):
+    run_id = workers.live.run("hold")
+    workers.pid_in(run_id)
+    workers.live.client.call("stop", mode="kill")
+    assert workers.live.wait() == 0
+    assert workers.live.see(run_id).state == "queued"
+    workers.start()
+    workers.gate.touch()
+    run = workers.live.done(run_id)
+    assert (run.status.outcome, run.attempt, run.charged) == (Outcome.SUCCEEDED, 2, 1)
+
+
+def test_a_call_that_waits_behind_others_can_be_cancelled(workers):
+    """A stopped worker stands for one that does not come to its next call."""
+    workers.live.client.call("run", job="add", bulk=[None] * 200)
+    until(lambda: all(run.state == "done" for run in workers.live.runs()), "all to end")
+    pids = [int(worker["pid"]) for worker in workers.workers()]
+    for pid in pids:
+        stop_process(pid)
+    runs = workers.live.client.call("run", job="add", bulk=[None] * 20)["runs"]
+    until(lambda: any(w["waiting"] for w in workers.workers()), "calls to wait in a worker")
+    workers.live.client.call("cancel", runs=runs)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    ended = [workers.live.done(run_id) for run_id in runs]
+    assert {run.status.outcome for run in ended} <= {Outcome.CANCELLED, Outcome.SUCCEEDED}
+    assert any(run.status.outcome is Outcome.CANCELLED for run in ended)
+
+
+def test_a_stopped_worker_is_reported(daemon):
+    workers = worker_daemon(
+        daemon, '[pools.default]\nstalled_after = "100ms"\n[jobs.hold]\npython = "tasks:hold"\nargs = ["{gate}"]\n'
+    ).start()
+    run_id = workers.live.run("hold")
+    pid = workers.pid_in(run_id)
+    stop_process(pid)
+    until(lambda: workers.workers()[0]["state"] == "stalled", "the stall to be seen")
+    assert "worker.stalled" in workers.live.log()
+    os.kill(pid, signal.SIGCONT)
+    workers.gate.touch()
+    assert workers.live.done(run_id).status.outcome is Outcome.SUCCEEDED
+
+
+def test_unbegun_calls_of_a_killed_daemon_run_once(workers):
+    """What was on its way to a worker is given back by the next daemon, and the old worker leaves it alone."""
+    workers.live.client.call("run", job="add", bulk=[None] * 300)
+    workers.live.kill()
+    workers.start()
+    until(lambda: all(run.state == "done" for run in workers.live.runs()), "all to end")
+    runs = workers.live.runs()
+    assert {run.status.outcome for run in runs} == {Outcome.SUCCEEDED}
+    ran = [sum(a.started_at is not None for a in workers.live.history.attempts(run.id)) for run in runs]
+    assert set(ran) == {1}
