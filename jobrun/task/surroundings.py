@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _locale
 import _signal  # type: ignore[import-not-found]
+import _thread
 import gc
 import os
 import resource
@@ -198,9 +199,8 @@ def _account() -> tuple[int, int]:
 
 
 def _thread_hook() -> Any:
-    threading = sys.modules.get("threading")
-    # It is there to be put back as soon as the module is loaded.
-    return getattr(threading, "excepthook", None) if threading else None
+    # The default one is there before `threading` is loaded.
+    return getattr(sys.modules.get("threading"), "excepthook", _thread._excepthook)
 
 
 def _set_soft(kind: int, wanted: int) -> None:

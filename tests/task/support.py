@@ -201,6 +201,8 @@ class Call:
     @property
     def out(self) -> str:
         """The run's log: what is in its file, as far as the worker says it is the run's."""
+        if not self.ended["out"]:
+            return ""
         return Path(self.request["out"]).read_bytes()[: self.ended["out"]].decode()
 
     @property
