@@ -228,7 +228,7 @@ class Engine:
         self._hand_out_deferred(batch)
 
     def _wished_gone(self, batch: Batch) -> set[int]:
-        """Runs that somebody wants to end: given back by a worker, they must not be handed out again first."""
+        """Runs that somebody wants to end: once given back, they must not be handed out again first."""
         waiting = [message for messages in self._deferred.values() for message in messages]
         wished: set[int] = set()
         for message in (*waiting, *(message for _, message in batch.deferred)):

@@ -45,7 +45,7 @@ _WAITS_FOR_PROCESS = (StopRequested, HardLimit, SoftLimit, MemoryExceeded, TooMa
 def apply(book: Book, batch: Batch, message: Happened) -> None:
     """Apply an event to its run; one about an attempt that is over is refused by its fence."""
     run = book.runs.get(message.run_id)
-    if run is None or (message.fence is not None and message.fence != run.fence):
+    if run is None or (message.fence is not None and message.fence.attempt != run.attempt):
         batch.note("event.stale", run=message.run_id, kind=type(message.event).__name__)
         return
     if isinstance(run.status, Starting) and isinstance(message.event, _WAITS_FOR_PROCESS):
