@@ -236,7 +236,7 @@ def test_a_stopped_worker_is_reported(daemon):
 
 
 def test_unbegun_calls_of_a_killed_daemon_run_once(workers):
-    """What was on its way to a worker is given back by the next daemon, and the old worker leaves it alone."""
+    """What was on its way to a worker is given back by the next daemon; the old worker leaves it alone."""
     workers.live.client.call("run", job="add", bulk=[None] * 300)
     workers.live.kill()
     workers.start()

@@ -243,4 +243,4 @@ def test_a_stop_leaves_no_worker(workers):
     pid = pid_of(workers, workers.run("who"))
     assert workers.live.stop() == 0
     workers.gone(pid)
-    assert [path for path in Path(workers.live.places.attempts).iterdir()] == []
+    assert list(Path(workers.live.places.attempts).iterdir()) == []

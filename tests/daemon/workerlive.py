@@ -10,7 +10,7 @@ from jobrun.domain.run import Run
 
 # The functions that the tests' jobs call. What they print is the run's own log.
 MODULE = '''
-import os, signal, subprocess, sys, threading, time
+import builtins, os, signal, subprocess, sys, threading, time
 
 def add(a, b):
     return a + b
@@ -55,7 +55,7 @@ def quit(code):
     sys.exit(code)
 
 def fail(kind="ValueError", text="no good"):
-    raise getattr(__builtins__, kind, None)(text) if not isinstance(__builtins__, dict) else __builtins__[kind](text)
+    raise getattr(builtins, kind)(text)
 
 def eat(megabytes, gate):
     block = bytearray(megabytes << 20)
