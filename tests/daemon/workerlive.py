@@ -122,7 +122,8 @@ def worker_daemon(make, job_file: str, **more) -> WorkerDaemon:
     live = make("", **more)
     daemon = WorkerDaemon(live)
     text = job_file.replace("{code}", str(daemon.code)).replace("{gate}", str(daemon.gate))
-    live.config.write_text(f'[defaults]\npython_path = ["{daemon.code}"]\n\n{text}')
+    # What comes before the first table of the text belongs to the defaults.
+    live.config.write_text(f'[defaults]\npython_path = ["{daemon.code}"]\n{text}')
     return daemon
 
 
