@@ -9,6 +9,7 @@ What the dead daemon had decided and not yet done is done now: a KILL that was
 due, a run that had to make way, files that were no longer needed.
 """
 
+import signal
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,7 +29,7 @@ from jobrun.domain.events import (
 )
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Job, Overlap
-from jobrun.domain.run import Cause, Fence, ProcessIdentity, Run, Running, Starting, Stopping
+from jobrun.domain.run import Cause, Exit, Fence, ProcessIdentity, Run, Running, Starting, Stopping
 from jobrun.proc.files import attempt_files, has_begun, read_status
 from jobrun.proc.identity import age
 from jobrun.proc.output import drop_files, keep_output
@@ -111,7 +112,8 @@ def _recover_one(
 ) -> bool:
     files = supervisor.files_of(run, job)
     identity = _identity(run, host)
-    child = adopt(identity, files, supervisor.group_of(run, job)) if identity is not None else None
+    group = supervisor.group_of(run, job)
+    child = adopt(identity, files, group) if identity is not None else None
     fence = run.fence
 
     def tell(event: RunEvent) -> None:
@@ -133,14 +135,21 @@ def _recover_one(
         supervisor.remember(fence, files)
         tell(_unbegun(run, host))
         return False
+    was_oom = group is not None and group.was_oom
+    if exit is None and was_oom:
+        # The kernel's word, which outlives both: it killed the whole group, the surrounding sh with it.
+        exit = Exit(ended_at=host.now, signal=signal.SIGKILL)
+    if exit is not None and group is not None:
+        exit = group.account(exit)
     left = 0
     if not job.leave_children:
-        left = sweep(identity, Marker(run.id, host.store_id))
+        left = sweep(identity, Marker(run.id, host.store_id), group=group)
     outputs = tuple(keep_output(fence, files, job.log_max))
     supervisor.remember(fence, files, outputs)
     event = _vanished(run, host)
     if exit is not None:
-        event = Exited(host.now, replace(exit, left_behind=exit.left_behind + left), host.draw())
+        told = replace(exit, left_behind=exit.left_behind + left)
+        event = Exited(host.now, told, host.draw(), was_oom)
     post(Happened(run.id, event, fence, outputs))
     return False
 

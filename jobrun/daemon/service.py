@@ -40,6 +40,7 @@ from jobrun.domain.job import Job, OnStop
 from jobrun.domain.run import Delayed, Fence, Run
 from jobrun.domain.slots import ClockJump
 from jobrun.proc.cgroup import Delegated
+from jobrun.proc.host import is_going_down
 from jobrun.proc.identity import boot_id
 from jobrun.proc.tree import become_subreaper
 from jobrun.store.reader import History
@@ -184,6 +185,8 @@ class Service:
             self._post_seen,
             Host(this_boot, snapshot.store_id, has_booted, now, _RANDOM.random),
         )
+        if self._cgroups is not None:
+            self._cgroups.drop_empty(run.fence for run in live)
         for run in live:
             if isinstance(run.status, Delayed):
                 self._timers.wake_at(run.id, run.status.until)
@@ -225,6 +228,9 @@ class Service:
         self.stopping = True
         self._engine.admitting = False
         self._alarm.stop()
+        if stop.mode is OnStop.LEAVE and is_going_down(self._environ):
+            # What is left to run now would be ended by systemd a moment later, and count as its own failure.
+            stop.mode = OnStop.KILL
         self._notifier.stopping(f"stopping ({stop.mode})")
         self._log("daemon.stopping", mode=stop.mode, running=len(self._supervisor))
         self._passes("shutdown.begun")
@@ -286,6 +292,7 @@ class Service:
 
     def _tick(self) -> None:
         self._supervisor.tick()
+        self._notifier.status(self._status_line())
         self._timers.look_again()
         try:
             os.utime(self._places.lock)
