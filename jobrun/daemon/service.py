@@ -31,6 +31,7 @@ from jobrun.daemon.opening import book_of, host_id, start_facts
 from jobrun.daemon.recovery import Host, drop_leftovers, recover
 from jobrun.daemon.reloading import Reloader
 from jobrun.daemon.shutdown import Shutdown, Stop
+from jobrun.daemon.signals import listen
 from jobrun.daemon.supervisor import Supervisor
 from jobrun.daemon.timers import DelayTimers
 from jobrun.daemon.writer import Writer
@@ -282,10 +283,9 @@ class Service:
         return self._hold.trouble
 
     def _listen_to_signals(self) -> None:
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop, None)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+            listen(number, lambda: self.stop(None))
+        listen(signal.SIGHUP, self._reload_soon)
 
     def _reload_soon(self) -> None:
         self._spawn(self._reloader.reload_unasked(), "reload")
