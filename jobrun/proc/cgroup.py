@@ -16,11 +16,12 @@ Rules from Documentation/admin-guide/cgroup-v2.rst.
 
 import os
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jobrun.domain.run import Fence, ProcessIdentity
+from jobrun.domain.run import Exit, Fence, ProcessIdentity
 from jobrun.proc.identity import rest
 
 _LAST_SINGLE_DIGIT = 9
@@ -51,6 +52,16 @@ class Delegated:
             self.gate,
             processes if "pids" in self.controllers else None,
         )
+
+    def drop_empty(self, kept: Iterable[Fence]) -> None:
+        """Remove the groups that nothing runs in any more, but those of the attempts in `kept`.
+
+        A job with `leave_children` and a daemon that was killed leave such groups.
+        """
+        spared = {f"{_PREFIX}{fence}" for fence in kept}
+        for path in self.path.glob(f"{_PREFIX}*"):
+            if path.name not in spared:
+                AttemptCgroup(path, None, self.gate).remove()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +102,31 @@ class AttemptCgroup:
     @property
     def is_populated(self) -> bool:
         """Whether any process, zombies not counted, is in it or below."""
-        return self._events("cgroup.events").get("populated") == 1
+        return self._counters("cgroup.events").get("populated") == 1
 
     @property
     def was_oom(self) -> bool:
         """Whether the kernel killed something in it for going over `memory.max`."""
-        return self._events("memory.events").get("oom_kill", 0) > 0
+        return self._counters("memory.events").get("oom_kill", 0) > 0
+
+    def account(self, exit: Exit) -> Exit:
+        """The exit with what the kernel has counted for the group, as far as it counts it.
+
+        CPU time is that of every process that ever was in it. The peak is that of
+        the whole group, files that it read and wrote included (memory.peak, Linux
+        5.19), as `limits.memory` is held against it.
+        """
+        cpu = self._counters("cpu.stat")
+        try:
+            peak = int((self.path / "memory.peak").read_text())
+        except (OSError, ValueError):
+            peak = None
+        return replace(
+            exit,
+            user_time=cpu.get("user_usec", exit.user_time),
+            system_time=cpu.get("system_usec", exit.system_time),
+            max_rss=peak if peak is not None else exit.max_rss,
+        )
 
     def pids(self) -> list[int]:
         """The processes in it and in groups made below it."""
@@ -140,13 +170,13 @@ class AttemptCgroup:
 
     def _settles(self, key: str, value: int, patience: float) -> bool:
         until = time.monotonic() + patience
-        while self._events("cgroup.events").get(key, value) != value:
+        while self._counters("cgroup.events").get(key, value) != value:
             if time.monotonic() > until:
                 return False
             rest(0.0005)
         return True
 
-    def _events(self, name: str) -> dict[str, int]:
+    def _counters(self, name: str) -> dict[str, int]:
         try:
             text = (self.path / name).read_text()
         except OSError:
@@ -204,6 +234,15 @@ def look_for_delegated(root: Path = Path("/proc/self")) -> tuple[Path, bool] | N
     return path, has_subgroup
 
 
+def controllers_on(path: Path) -> frozenset[str]:
+    """Those of our controllers that are switched on for the children of a group."""
+    try:
+        on = (path / "cgroup.subtree_control").read_text().split()
+    except OSError:
+        return frozenset()
+    return frozenset(on) & frozenset(_CONTROLLERS)
+
+
 def _own_directory(root: Path) -> Path | None:
     """The directory of our own cgroup v2, from `0::PATH` and where that hierarchy is mounted."""
     try:
@@ -234,8 +273,4 @@ def _switch_on(path: Path) -> frozenset[str]:
     for name in _CONTROLLERS:
         with suppress(OSError):
             (path / "cgroup.subtree_control").write_text(f"+{name}")
-    try:
-        on = (path / "cgroup.subtree_control").read_text().split()
-    except OSError:
-        return frozenset()
-    return frozenset(on) & frozenset(_CONTROLLERS)
+    return controllers_on(path)

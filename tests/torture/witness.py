@@ -16,12 +16,14 @@ say() {
 \tprintf '%s %s %s %s %s %s %s\\n' "$JOBRUN_RUN_ID" "$JOBRUN_ATTEMPT" "$JOBRUN_JOB" \\
 \t\t"${JOBRUN_SCHEDULED_AT:--}" "$1" "$$" "$2" >> '@WITNESS@'
 }
-if [ "$4" = stubborn ]; then trap '' TERM; else trap 'say end 143; exit 143' TERM; fi
+if [ "$4" = stubborn ]; then trap '' TERM; fi
 if [ "$1" != - ]; then
 \texec 9>> '@LOCKS@'/"$1"
 \tflock -n 9 || say clash -
 fi
 say start -
+# Only from here on: a TERM before this line would else be an end without a start.
+[ "$4" = stubborn ] || trap 'say end 143; exit 143' TERM
 echo "begun $JOBRUN_RUN_ID.$JOBRUN_ATTEMPT"
 sleep "$2"
 codes=$3
