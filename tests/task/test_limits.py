@@ -8,7 +8,7 @@ import pytest
 
 from tests.task.support import Call, WorkerRig, until
 
-TASKS = r'''
+TASKS = r"""
 import asyncio, multiprocessing, os, pathlib, signal, subprocess, sys, threading, time
 from jobrun.task import SoftTimeout, Stopped, defer_stop, progress, should_stop
 
@@ -115,7 +115,7 @@ def interrupt(): os.kill(os.getpid(), signal.SIGINT); time.sleep(60)
 def alarmed():
     signal.signal(signal.SIGALRM, lambda *a: None); signal.alarm(1)
     started = time.monotonic(); signal.pause(); return True
-'''
+"""
 SOFT = {"signal": int(signal.SIGUSR1), "after": None}
 
 
@@ -139,7 +139,9 @@ def goes_on(calls: WorkerRig) -> bool:
     return (done.code, done.result) == (0, False)
 
 
-@pytest.mark.parametrize("target", ["sleep", "busy", "cleans", "steps", "waits", "waits_inner", "async_busy", "async_steps"])
+@pytest.mark.parametrize(
+    "target", ["sleep", "busy", "cleans", "steps", "waits", "waits_inner", "async_busy", "async_steps"]
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_signals_are_exceptions_in_the_job(calls: WorkerRig, target: str, number: int):
     name = "Stopped" if number == signal.SIGTERM else "SoftTimeout"
@@ -249,6 +251,10 @@ def test_a_job_that_will_not_end_has_to_be_killed(calls: WorkerRig):
     assert call.exit_code is None
 
 
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_signals_outside_a_call(calls: WorkerRig):
     assert calls.call("tasks:ok", soft=SOFT).code == 0
     calls.signal(signal.SIGUSR1)
@@ -261,16 +267,17 @@ def test_signals_outside_a_call(calls: WorkerRig):
 
 def test_a_term_in_no_call_lets_what_was_received_be_finished(calls: WorkerRig):
     calls.call("tasks:ok")
+    until(lambda: state_of(calls.pid) == "S", "the worker to wait")
     calls.signal(signal.SIGSTOP)
+    until(lambda: state_of(calls.pid) == "T", "the worker to stand still")
     ahead = [calls.request("tasks:ok") for _ in range(3)]
     for request in ahead:
         calls.send(request)
     calls.signal(signal.SIGTERM)
     calls.signal(signal.SIGCONT)
     seen = [calls.receive() for _ in range(6)]
-    # Where it takes the signal, in a call or between two, is chance; every call has an end, and so has it.
     assert [message["op"] for message in seen] == ["begun", "ended"] * 3
-    calls.signal(signal.SIGTERM)
+    assert [message["exit"] for message in seen[1::2]] == [0, 0, 0]
     assert calls.at_end()
     assert calls.wait() == 0
 
