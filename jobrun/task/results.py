@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 
-from jobrun.task.outcomes import BadResult
+from jobrun.task.outcomes import BadResult, SoftTimeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def to_json(value: Any) -> str:
     """The value as JSON text. Raises BadResult with a sentence."""
     try:
         text = _encode(value)
+    except SoftTimeout:  # came by a signal
+        raise
     except RecursionError:
         raise BadResult("the result is nested too deeply to be written as JSON") from None
     except Exception as error:

@@ -76,9 +76,10 @@ def test_a_start_hook_that_fails(idle: WorkerRig, hook: str, kind: str):
 
 def test_retire_finishes_what_was_received_before(calls: WorkerRig):
     requests = [calls.request("tasks:pid") for _ in range(3)]
-    for request in requests:
-        calls.send(request)
-    calls.send({"op": "retire"})
+    with calls.held():
+        for request in requests:
+            calls.send(request)
+        calls.send({"op": "retire"})
     assert [calls.receive()["op"] for _ in range(6)] == ["begun", "ended"] * 3
     assert calls.at_end()
     assert calls.wait() == 0
@@ -93,7 +94,7 @@ def test_a_stop_hook_that_fails_is_in_the_workers_log(idle: WorkerRig):
 
 def test_an_idle_worker_uses_no_time(calls: WorkerRig):
     calls.call("tasks:pid")
-    until(lambda: state(calls.pid)[0] == "S", "the worker to wait")
+    until(lambda: calls.state() == "S", "the worker to wait")
     before = state(calls.pid)
     time.sleep(0.5)  # the span that is measured
     assert state(calls.pid) == before

@@ -105,6 +105,19 @@ def test_outside_jobrun_it_does_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_soft_timeout_that_comes_meanwhile_is_not_lost(rig: WorkerRig):
+    rig.write(
+        "tasks.py",
+        "from jobrun.task import progress\n"
+        "def f():\n"
+        "    while True: progress(1, state='x' * 100, text='y' * 2000)\n",
+    )
+    rig.start()
+    for _ in range(20):
+        done = rig.call("tasks:f", soft={"signal": None, "after": 0.01})
+        assert done.error["type"] == "jobrun.task.SoftTimeout"
+
+
 def test_the_second_place_is_left_alone(notes: Path):
     note = b'{"retry_in": 5}'.ljust(1023) + b"\n"
     notes.write_bytes(b" " * 1023 + b"\n" + note)

@@ -113,8 +113,9 @@ def test_what_cannot_be_put_back_makes_the_worker_retire(calls: WorkerRig, chang
     calls.call("tasks:look")
     ahead = [calls.request("tasks:look") for _ in range(3)]
     call = calls.request(f"tasks:{change}")
-    for message in (call, *ahead):
-        calls.send(message)
+    with calls.held():
+        for message in (call, *ahead):
+            calls.send(message)
     assert calls.receive()["op"] == "begun"
     ended = calls.receive()
     if ended["retire"] is None:
