@@ -58,6 +58,10 @@ class Stopping:
         _signal.signal(SIGINT, self.on_signal)
         os.register_at_fork(before=self.hold, after_in_parent=self.release, after_in_child=self.forget)
 
+    def finish(self) -> None:
+        """This process ends now anyway: a SIGTERM does not change its exit code any more."""
+        _signal.signal(SIGTERM, _signal.SIG_IGN)
+
     def expect(self, soft_signal: int | None, after: float | None) -> list[int]:
         """Say what the next call's soft limit is: its signal, and after how many seconds we raise ourselves.
 
