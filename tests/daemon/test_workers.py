@@ -254,7 +254,8 @@ def test_somebody_elses_rule_says_how_many(daemon):
     wish.write_text("2")
     (workers.code / "scaling.py").write_text(
         "def policy(backlog, busy, least, most):\n"
-        f"    assert backlog >= 0 and busy >= 0 and (least, most) == (0, 3)\n    return int(open({str(wish)!r}).read())\n"
+        "    assert backlog >= 0 and busy >= 0 and (least, most) == (0, 3)\n"
+        f"    return int(open({str(wish)!r}).read())\n"
     )
     workers.start()
     until(lambda: [w["state"] for w in workers.workers()] == ["idle", "idle"], "two workers to be there")
