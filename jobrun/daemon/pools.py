@@ -16,9 +16,10 @@ from jobrun.daemon.calls import Calls
 from jobrun.daemon.crew import Crew, CrewSetting
 from jobrun.daemon.durations import Durations
 from jobrun.daemon.policy import Policies
+from jobrun.daemon.sizing import Sizing
 from jobrun.daemon.worker import Call, Worker, whole
 from jobrun.domain.events import Effect, Forget, Recall
-from jobrun.domain.instants import SECOND, seconds
+from jobrun.domain.instants import SECOND
 from jobrun.domain.job import Job, Pool, PythonCall
 from jobrun.domain.retry import signal_name
 from jobrun.domain.run import Cause, Exit, Run
@@ -54,7 +55,6 @@ class Pools:
         self._pool_of = pool_of
         self._room_changed = room_changed
         self._host_trouble = host_trouble
-        self._cpus = cpus
         self._state_dir = setting.places.state_dir
         self._spool = str(setting.places.attempts)
         self._store_id = setting.store_id
@@ -66,6 +66,9 @@ class Pools:
             heard=self._hear,
             listened=lambda worker: self._feed(worker.pool.name),
             ended=self._worker_ended,
+        )
+        self._sizing = Sizing(
+            self._crew, policies, pool_of=pool_of, cpus=cpus, environ=environ, log=setting.log
         )
         self._waiting: dict[str, deque[Call]] = {}
         self._rooms: dict[str, int] = {}
@@ -125,7 +128,7 @@ class Pools:
 
     def most(self, pool: Pool) -> int:
         """How many workers the pool may have."""
-        return pool.max if pool.max is not None else self._cpus
+        return self._sizing.most(pool)
 
     def backlog(self, pool: str) -> int:
         """How many calls wait here for a worker."""
@@ -139,35 +142,13 @@ class Pools:
             return None
 
     def prestart(self, job: Job) -> None:
-        """Start a worker that can take this job's calls, if the pool has fewer than are to be there."""
+        """Start a worker that can take this job's calls, if its pool has fewer than are to be there."""
         assert isinstance(job.body, PythonCall)
-        pool = self._pool_of(job.body.pool)
-        staying = sum(not worker.is_retiring for worker in self._crew.of(pool.name))
-        if staying >= (self._target(pool) or pool.min):
-            return
-        try:
-            self._crew.start(worker_kind(job, self._environ), pool)
-        except SpawnRefused as refusal:
-            self._log("worker.not_started", level="warning", pool=pool.name, error=refusal.sentence)
+        self._sizing.prestart(job, self._pool_of(job.body.pool))
 
     def shrink(self, now: float) -> None:
-        """End what has been idle for too long, down to the least number; at once what a policy wants gone."""
-        for worker in sorted(self._crew, key=lambda worker: worker.idle_since):
-            pool = self._pool_of(worker.pool.name)
-            if not worker.is_idle:
-                continue
-            staying = sum(not other.is_retiring for other in self._crew.of(pool.name))
-            target = self._target(pool)
-            if target is not None:
-                if staying > target:
-                    self.retire(worker, "the autoscaler wants fewer")
-            elif staying > pool.min and now - worker.idle_since >= seconds(pool.idle):
-                self.retire(worker, "it is idle")
-
-    def _target(self, pool: Pool) -> int | None:
-        """How many workers somebody else's rule wants; None where the built-in rule holds."""
-        wanted = self._policies.wanted(pool)
-        return None if wanted is None else min(max(wanted, pool.min), self.most(pool))
+        """End what is idle and not needed."""
+        self._sizing.shrink(now)
 
     def unblock(self, now: float) -> None:
         """Take back what waits in a worker behind a call that takes longer than was expected."""
@@ -258,41 +239,14 @@ class Pools:
             self._calls.fail(call, refusal.sentence)
 
     def _grow(self, pool: Pool, waiting: deque[Call]) -> None:
-        """Start workers for what waits, as many as the pool may have."""
-        target = self._target(pool)
-        # Whatever a policy says: what waits will not wait for ever.
-        limit = self.most(pool) if target is None else max(target, 1)
-        wanted = Counter(call.kind.key for call in waiting)
-        kinds = {call.kind.key: call.kind for call in waiting}
-        for worker in self._crew.of(pool.name):
-            if worker.python is None and not worker.has_failed:
-                wanted[worker.kind.key] -= 1
-        for key, count in wanted.items():
-            for _ in range(count):
-                if len(self._crew.of(pool.name)) >= limit:
-                    self._make_way(pool, key)
-                    return
-                if not self._try_start(kinds[key], pool, waiting):
-                    return
-
-    def _make_way(self, pool: Pool, key: str) -> None:
-        """The pool is full: an idle worker of another kind ends, the one that was idle longest."""
-        workers = self._crew.of(pool.name)
-        if any(worker.is_retiring and not worker.calls for worker in workers):
+        """Start workers for what waits. If one cannot start, the calls that need it do not wait for it."""
+        found = self._sizing.grow(pool, (call.kind for call in waiting))
+        if found is None:
             return
-        idle = [worker for worker in workers if worker.is_idle and worker.kind.key != key]
-        if idle:
-            self.retire(min(idle, key=lambda worker: worker.idle_since), "it makes way for another kind")
-
-    def _try_start(self, kind: WorkerKind, pool: Pool, waiting: deque[Call]) -> bool:
-        try:
-            self._crew.start(kind, pool)
-        except SpawnRefused as refusal:
-            for call in [call for call in waiting if call.kind.key == kind.key]:
-                waiting.remove(call)
-                self._refused(call, refusal)
-            return False
-        return True
+        kind, refusal = found
+        for call in [call for call in waiting if call.kind.key == kind.key]:
+            waiting.remove(call)
+            self._refused(call, refusal)
 
     def _hear(self, worker: Worker, message: Mapping[str, Any]) -> None:
         operation = message.get("op")
