@@ -42,7 +42,7 @@ class Sizing:
         return pool.max if pool.max is not None else self._cpus
 
     def grow(self, pool: Pool, waiting: Iterable[WorkerKind]) -> tuple[WorkerKind, SpawnRefused] | None:
-        """Start workers for the calls that wait, as many as there may be. The refusal, if one cannot start."""
+        """Start workers for the calls that wait, as many as may be. The refusal, if one cannot start."""
         target = self._target(pool)
         # Whatever a policy says: what waits will not wait for ever.
         limit = self.most(pool) if target is None else max(target, 1)
