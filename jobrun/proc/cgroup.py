@@ -3,8 +3,10 @@
 With it nothing can escape, whatever it does to its session, parents or
 environment; without it (`find_delegated` gives None) the other roads of
 `tree.py` do. Delegated is what carries systemd's mark (`Delegate=yes` sets the
-extended attribute `user.delegate` or `trusted.delegate`): anything else
-belongs to somebody who does not expect children there.
+extended attribute `user.delegate` or `trusted.delegate`), and the unit whose
+subgroup we were put into (a user's systemd sets no mark, but puts nobody into a
+subgroup of what it keeps for itself): anything else belongs to somebody who
+does not expect children there.
 
 The memory and pids controllers are switched on only if the daemon was put into
 a subgroup of the delegated one (`DelegateSubgroup=`, systemd 254): otherwise
@@ -227,9 +229,11 @@ def look_for_delegated(root: Path = Path("/proc/self")) -> tuple[Path, bool] | N
     own = _own_directory(root)
     if own is None:
         return None
-    has_subgroup = not _is_delegated(own) and _is_delegated(own.parent)
+    has_subgroup = not _is_delegated(own) and (_is_delegated(own.parent) or _is_subgroup_of_unit(own))
     path = own.parent if has_subgroup else own
-    if not _is_delegated(path) or not (path / "cgroup.procs").exists() or not os.access(path, os.W_OK):
+    if not has_subgroup and not _is_delegated(path):
+        return None
+    if not (path / "cgroup.procs").exists() or not os.access(path, os.W_OK):
         return None
     return path, has_subgroup
 
@@ -266,6 +270,12 @@ def _is_delegated(path: Path) -> bool:
             if os.getxattr(path, name) == b"1":
                 return True
     return False
+
+
+def _is_subgroup_of_unit(path: Path) -> bool:
+    """Whether it lies below a service, is no unit itself and not systemd's own (`.control`)."""
+    is_unit = path.suffix in (".service", ".scope", ".slice")
+    return path.parent.suffix == ".service" and not is_unit and not path.name.startswith(".")
 
 
 def _switch_on(path: Path) -> frozenset[str]:

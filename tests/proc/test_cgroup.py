@@ -10,7 +10,7 @@ import pytest
 from jobrun.domain.job import Limits
 from jobrun.domain.run import Exit, Fence
 from jobrun.proc import cgroup
-from jobrun.proc.cgroup import Delegated, find_delegated
+from jobrun.proc.cgroup import Delegated, find_delegated, look_for_delegated
 from jobrun.proc.files import read_status
 from jobrun.proc.identity import read_stat
 from jobrun.proc.spawn import SpawnRefused, start
@@ -247,12 +247,37 @@ def test_empty_groups_are_dropped_but_those_of_running_attempts(confined: Rig) -
     kept.remove()
 
 
-@pytest.mark.parametrize("own", ["/", "/system.slice/x.service", "/../outside"])
-def test_what_is_not_delegated_is_left_alone(tmp_path: Path, own: str) -> None:
+def process_in(tmp_path: Path, own: str) -> Path:
+    """A stand-in for /proc/self of a process in the group `own`."""
     (tmp_path / "cgroup").write_text(f"0::{own}\n")
-    (tmp_path / "mnt" / "system.slice" / "x.service").mkdir(parents=True)
+    directory = tmp_path / "mnt" / own.strip("/")
+    if ".." not in own:
+        directory.mkdir(parents=True, exist_ok=True)
+        for group in (directory, directory.parent):
+            (group / "cgroup.procs").touch()
     (tmp_path / "mountinfo").write_text(f"41 31 0:38 / {tmp_path}/mnt rw - cgroup2 cgroup2 rw\n")
-    assert find_delegated(tmp_path) is None
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "/",
+        "/system.slice/x.service",
+        "/../outside",
+        "/system.slice/x.service/.control",
+        "/user.slice/user@1.service/app.slice",
+        "/user.slice/y.scope/container",
+    ],
+)
+def test_what_is_not_delegated_is_left_alone(tmp_path: Path, own: str) -> None:
+    assert find_delegated(process_in(tmp_path, own)) is None
+
+
+def test_a_users_systemd_sets_no_mark_but_puts_us_into_a_subgroup(tmp_path: Path) -> None:
+    own = "/user.slice/user-1.slice/user@1.service/app.slice/jobrun.service/daemon"
+    found = look_for_delegated(process_in(tmp_path, own))
+    assert found == (tmp_path / "mnt" / own.strip("/").removesuffix("/daemon"), True)
 
 
 def test_no_cgroups_at_all(tmp_path: Path) -> None:
