@@ -39,7 +39,7 @@ class Sizing:
 
     def most(self, pool: Pool) -> int:
         """How many workers the pool may have."""
-        return pool.max if pool.max is not None else self._cpus
+        return pool.most(self._cpus)
 
     def grow(self, pool: Pool, waiting: Iterable[WorkerKind]) -> tuple[WorkerKind, SpawnRefused] | None:
         """Start workers for the calls that wait, as many as may be. The refusal, if one cannot start."""
