@@ -184,9 +184,10 @@ class Worker:
         fence, target = call["fence"], call["target"]
         self._surroundings.enter(call["env"], [target])
         soft = call.get("soft") or {}
-        changed = STOPPING.expect(soft.get("signal"), soft.get("after"))
+        changed = STOPPING.expect(soft.get("signal"), soft.get("after"), call.get("stop_file"))
         if changed:
             self._surroundings.expect_handlers(changed)
+        STOPPING.arm()
         self._channel.send(f'{{"op":"begun","fence":"{fence}","at":{time.time_ns() // 1000}}}')
         self._watch.begin_call()
         self._usage.begin()

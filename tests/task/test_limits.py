@@ -79,6 +79,11 @@ async def async_steps():
         ready(); await asyncio.sleep(60)
     except (SoftTimeout, Stopped) as error:
         print(type(error).__name__); raise
+def forever_but_stopped():
+    while True: time.sleep(60)
+def waits_for_go():
+    ready(); until(lambda: os.path.exists("go"))
+    return "went on"
 def thread_joined():
     def work():
         ready(); until(should_stop)
@@ -124,11 +129,11 @@ def calls(rig: WorkerRig) -> WorkerRig:
     return rig.start()
 
 
-def begun(calls: WorkerRig, target: str, soft: dict | None = None) -> Call:
+def begun(calls: WorkerRig, target: str, soft: dict | None = None, **more: str) -> Call:
     """A call that has come to the point where it can be disturbed."""
     ready = calls.home / "ready"
     ready.unlink(missing_ok=True)
-    call = calls.begin(f"tasks:{target}", soft=soft)
+    call = calls.begin(f"tasks:{target}", soft=soft, **more)
     until(ready.exists, f"{target} to get there")
     return call
 
@@ -225,6 +230,34 @@ def test_a_stop_reaches_a_call_that_waits_for_its_threads(calls: WorkerRig):
     call = begun(calls, "thread_joined")
     calls.signal(signal.SIGTERM)
     assert call.end().error["type"] == "jobrun.task.Stopped"
+
+
+def test_a_stop_that_comes_before_the_first_line_of_the_job(calls: WorkerRig):
+    """`begun` is an invitation to stop it."""
+    for _ in range(30):
+        call = calls.begin("tasks:forever_but_stopped")
+        calls.signal(signal.SIGTERM)
+        assert call.end().error["type"] == "jobrun.task.Stopped"
+
+
+def test_a_stop_that_was_meant_for_the_call_before(calls: WorkerRig):
+    file = calls.home / "2.1.stop"
+    call = begun(calls, "waits_for_go", stop_file=str(file))
+    calls.signal(signal.SIGTERM)
+    (calls.home / "go").write_text("x")
+    # It is as one between calls: this one is finished, and then the worker ends.
+    assert call.end().result == "went on"
+    assert calls.at_end()
+    assert calls.wait() == 0
+
+
+def test_a_stop_that_is_meant_for_this_call(calls: WorkerRig):
+    file = calls.home / "1.1.stop"
+    call = begun(calls, "sleep", stop_file=str(file))
+    file.touch()
+    calls.signal(signal.SIGTERM)
+    assert call.end().error["type"] == "jobrun.task.Stopped"
+    assert goes_on(calls)
 
 
 def test_children_have_the_default_signals(calls: WorkerRig):
