@@ -43,7 +43,7 @@ from jobrun.proc.files import AttemptFiles, attempt_files, read_status
 from jobrun.proc.identity import send_signal
 from jobrun.proc.output import drop_paths, keep_output
 from jobrun.proc.spec import Marker
-from jobrun.proc.spool import read_tail, said
+from jobrun.proc.spool import mark_stop, read_tail, said
 from jobrun.proc.tree import kill_tree, signal_tree, sweep_call
 
 _KILL_AGAIN = 1.0
@@ -167,6 +167,8 @@ class Calls:
             case Terminate():
                 # A worker whose call was stopped is not trusted with another one.
                 call.worker.retire()
+                call.is_stopped = True
+                mark_stop(call.files.prefix)
                 call.escaped = signal_tree(leader, marker, signal_number("TERM"))
                 self._after(call, call.job.grace, GraceOver)
             case KillTree():
@@ -211,6 +213,8 @@ class Calls:
         names = [output.stream for output in outputs if output.path is None]
         if data_of(call.job, call.run) is not None:
             names += ("data", "call")
+        if call.is_stopped:
+            names.append("stop")
         if report is not None and (report.progress or report.retry_in is not None):
             names.append("notes")
         if report is not None and report.result is not None:

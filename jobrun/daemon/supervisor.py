@@ -45,7 +45,7 @@ from jobrun.proc.output import drop_files, keep_output
 from jobrun.proc.script import SH
 from jobrun.proc.spawn import Child, SpawnRefused, start
 from jobrun.proc.spec import Marker, attempt_spec
-from jobrun.proc.spool import drop_worker_files, read_said, worker_of, worker_status
+from jobrun.proc.spool import drop_worker_files, mark_stop, read_said, worker_of, worker_status
 from jobrun.proc.tree import kill_tree, reap_strangers, signal_main, signal_tree, sweep
 
 _KILL_AGAIN = 1.0
@@ -274,6 +274,8 @@ class Supervisor:
             case SendSignal():
                 signal_tree(identity, marker, signal_number(effect.signal))
             case Terminate():
+                if watch.files.warm:
+                    mark_stop(watch.files.prefix)
                 watch.escaped = signal_tree(identity, marker, signal_number("TERM"))
                 self._after(watch, watch.job.grace, GraceOver)
             case KillTree():

@@ -45,7 +45,7 @@ class Call:
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     is_watched: bool = False
     escaped: int = 0
-    leftovers: list[str] = field(default_factory=list)
+    is_stopped: bool = False
 
     def cancel_timers(self) -> None:
         """Its limits count no more."""

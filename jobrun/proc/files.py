@@ -67,8 +67,9 @@ class AttemptFiles:
 
 
 # By which the daemon and the job's code speak to each other: what a job says while it runs, what a
-# shell job and what a fresh call gives back, the run's data, and a call too large for a message.
-SPOKEN = ("notes", "result", "report", "data", "call")
+# shell job and what a fresh call gives back, the run's data, a call too large for a message, and that
+# a stop is meant for this call.
+SPOKEN = ("notes", "result", "report", "data", "call", "stop")
 
 
 def attempt_files(

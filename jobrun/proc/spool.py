@@ -147,6 +147,12 @@ def worker_exit(files: AttemptFiles) -> Exit | None:
     return None if path is None else read_status(path)
 
 
+def mark_stop(prefix: str) -> None:
+    """Let a worker know that the TERM which follows is meant for this call, not for the next one."""
+    with suppress(OSError):
+        os.close(os.open(f"{prefix}.stop", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644))
+
+
 def revoke(status: str) -> bool:
     """Take back a call that no worker has begun: whoever makes the status file first has it.
 

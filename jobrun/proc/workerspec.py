@@ -209,6 +209,7 @@ def call_text(
             "err": f"{files.prefix}.err" if job.output is OutputMode.SPLIT else None,
             "data": data_of(job, run),
             "data_file": f"{files.prefix}.data",
+            "stop_file": f"{files.prefix}.stop",
             "soft": soft_limit(job),
             "cpu": seconds(limits.cpu_time) if limits.cpu_time is not None else None,
             "memory": limits.memory,

@@ -77,7 +77,7 @@ def test_a_call_in_messages_and_in_its_status_file(calls: WorkerRig):
     assert done.tail == {"worker": 7, "pid": calls.pid, "leader": [1, 2, "boot"], "result": 3}
     assert set(done.ended) == {
         *("op", "fence", "exit", "at", "user", "system", "rss"),
-        *("out", "err", "children", "retire", "report"),
+        *("out", "err", "children", "said", "retire", "report"),
     }
     assert done.ended["retire"] is None
     assert done.ended["children"] is False

@@ -1,10 +1,11 @@
 """Each run's own log: what it printed, and what its C code and its children printed, and nothing else."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.task.support import WorkerRig
+from tests.task.support import WorkerRig, until
 
 TASKS = r"""
 import ctypes, logging, os, subprocess, sys, threading, time
@@ -20,11 +21,7 @@ def raw(text): os.write(1, text.encode())
 def c_code(text): libc.printf(b"%s", text.encode())
 def child(text): subprocess.run(["echo", text], check=True)
 def late_child():
-    process = subprocess.Popen(["/bin/sh", "-c", "read line; echo late"], stdin=subprocess.PIPE)
-    late.append(process)
-late = []
-def let_go():
-    late[0].stdin.write(b"go\n"); late[0].stdin.close(); late[0].wait()
+    subprocess.Popen(["/bin/sh", "-c", "read line < gate; echo late"])
 def buffered():
     global own
     own = open(1, "w", closefd=False); own.write("own buffer"); own.flush()
@@ -103,11 +100,13 @@ def test_a_waiting_empty_file_that_somebody_removed_is_made_anew(calls: WorkerRi
 
 
 def test_a_child_that_writes_after_the_end_writes_into_its_own_runs_file(calls: WorkerRig):
+    os.mkfifo(calls.home / "gate")
     first = calls.call("tasks:late_child")
     assert (first.ended["out"], first.ended["children"]) == (0, True)
-    second = calls.call("tasks:let_go")
-    assert second.out == ""
-    assert Path(first.request["out"]).read_text() == "late\n"
+    assert calls.wait() == 0
+    (calls.home / "gate").write_text("go\n")
+    until(lambda: Path(first.request["out"]).read_text() == "late\n", "the child to write")
+    assert "late" not in calls.said()
 
 
 def test_output_that_cannot_be_written_does_not_turn_up_later(calls: WorkerRig):
