@@ -225,18 +225,21 @@ class Arena:
             self._report(f"round {plan.number}", [f"the daemon, told to {mode}, ended with {code}"])
 
     def look_around(self) -> None:
-        """With a daemon up: what is said to run runs, and no schedule has stopped."""
+        """With a daemon up: what is said to run runs, and no schedule has stopped.
+
+        Each look may meet something on its way; what is wrong is what every look finds.
+        """
         until(self.live._answers)
-        last: list[str] = []
+        lasting = set(self._standstills())
 
         def all_is_well() -> bool:
-            last[:] = self._standstills()
-            return not last
+            lasting.intersection_update(self._standstills())
+            return not lasting
 
         try:
             until(all_is_well, "the present to be true", 20)
         except AssertionError:
-            self._report("looking around", last)
+            self._report("looking around", sorted(lasting))
 
     def _standstills(self) -> list[str]:
         evidence = read(self.live.places.database, live=True)
