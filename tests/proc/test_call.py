@@ -144,10 +144,10 @@ def test_result(calls: Calls) -> None:
 
 
 @pytest.mark.parametrize("target", ["tasks:odd", "tasks:nan"])
-def test_a_result_that_is_not_json_is_only_remarked_upon(calls: Calls, target: str) -> None:
+def test_a_result_that_is_not_json_fails_the_run(calls: Calls, target: str) -> None:
     path = calls.rig.path("result.json")
     code, output = calls(target, env={"JOBRUN_RESULT": str(path)})
-    assert code == 0
+    assert code == 1
     assert output.startswith("jobrun: the result is not JSON")
     assert not path.exists()
 

@@ -1,0 +1,76 @@
+"""The worker's end of the socket to the daemon: a JSON object in each datagram.
+
+Plain reads and writes on the descriptor, which job code may have closed or
+used for something else: it is looked at after every call.
+"""
+
+from __future__ import annotations
+
+import _socket
+import json
+import os
+import select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LARGEST_SENT = 60_000
+_LARGEST_RECEIVED = 256 << 10
+_SHUT_RD = 0
+
+
+class Channel:
+    """Messages from and to the daemon, as long as there is one."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        os.set_inheritable(fd, False)
+        self._inode = os.fstat(fd).st_ino
+        self._buffer = bytearray(_LARGEST_RECEIVED)
+        self._parts = [self._buffer]
+        self._poll = select.poll()
+        self._poll.register(fd, 0)
+        self.is_lost = False
+
+    def receive(self) -> dict[str, Any] | None:
+        """The next message; None if there will be none. Waits without limit."""
+        try:
+            size = os.readv(self._fd, self._parts)
+        except ConnectionError:
+            return None
+        if not size:
+            return None
+        return json.loads(self._buffer[:size].decode("utf-8"))  # type: ignore[no-any-return]
+
+    def send(self, text: str) -> None:
+        """Send one message. If nobody is there to read it, the files tell instead."""
+        if self.is_lost:
+            return
+        try:
+            os.write(self._fd, text.encode("utf-8"))
+        except (ConnectionError, BrokenPipeError):
+            self.is_lost = True
+
+    def is_closed(self) -> bool:
+        """Whether the other end is gone, so that no call may be begun, not even one already received."""
+        return self.is_lost or bool(self._poll.poll(0))
+
+    def is_intact(self) -> bool:
+        """Whether the descriptor is still the socket."""
+        try:
+            is_ours = os.fstat(self._fd).st_ino == self._inode
+        except OSError:
+            is_ours = False
+        self.is_lost = self.is_lost or not is_ours
+        return is_ours
+
+    def close_reading(self) -> None:
+        """Let nothing more come in: what was sent before is still received, and then the end."""
+        socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, self._fd)
+        try:
+            socket.shutdown(_SHUT_RD)
+        except OSError:
+            pass
+        finally:
+            socket.detach()

@@ -1,0 +1,199 @@
+"""Standard input and output of a warm worker: pointed at a call's own files, and back.
+
+Descriptors are switched, not only Python's objects, so that the output of C
+code and of children is the call's. A file that nothing was written to is
+renamed for the next call: most calls are silent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TextIO
+
+_LOG = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class _OutFile:
+    """One stream's file: open for a call, or empty and waiting for the next."""
+
+    def __init__(self) -> None:
+        self.path: str | None = None
+        self.fd = -1
+        self._inode = 0
+
+    def open(self, path: str) -> int:
+        """The descriptor of the call's file. Raises OSError."""
+        if self.path is not None:
+            try:
+                os.rename(self.path, path)
+                self.path = path
+                return self.fd
+            except OSError:
+                self.close()
+        self.fd = os.open(path, _LOG, 0o600)
+        self._inode = os.fstat(self.fd).st_ino
+        self.path = path
+        return self.fd
+
+    def size(self) -> int:
+        """How much was written to it; asked by name if the job has closed or replaced the descriptor."""
+        try:
+            about = os.fstat(self.fd)
+            if about.st_ino == self._inode:
+                return about.st_size
+        except OSError:
+            pass
+        path, self.path = self.path, None
+        try:
+            return os.stat(str(path)).st_size
+        except OSError:
+            return 0
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self.path is not None:
+            self.path = None
+            os.close(self.fd)
+
+    def discard(self) -> None:
+        """Remove the file, if it waits for a call that will not come."""
+        path = self.path
+        if path is not None:
+            self.close()
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+
+
+class Streams:
+    """Descriptors 0, 1 and 2 of the worker, and Python's objects on them."""
+
+    def __init__(self) -> None:
+        self._out, self._err = _OutFile(), _OutFile()
+        self._is_split = False
+        self._log = [(fd, os.fstat(fd).st_ino) for fd in (os.dup(1), os.dup(2))]
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        os.dup2(null, 0)
+        os.close(null)
+        self._null = os.fstat(0).st_rdev
+        self._objects = [_line_buffered(sys.stdout, 1), _line_buffered(sys.stderr, 2)]
+        self._input = sys.stdin
+        self._flush_c = _c_flush()
+        self._set_objects()
+
+    def begin(self, out: str, err: str | None) -> None:
+        """Point standard output and error at these files. Raises OSError; then they are where they were."""
+        fd = self._out.open(out)
+        try:
+            second = fd if err is None else self._err.open(err)
+        except OSError:
+            self._out.discard()
+            raise
+        os.dup2(fd, 1)
+        os.dup2(second, 2)
+        self._is_split = err is not None
+
+    def flush(self) -> None:
+        """Write what Python and C still hold of the call's output."""
+        for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+            ours = self._objects[number - 1]
+            if stream is not ours:
+                _flush(stream)
+            if not _flush(ours):
+                self._objects[number - 1] = _emptied(ours, number)
+        if self._flush_c is not None:
+            self._flush_c(None)
+        self._set_objects()
+
+    def end(self, *, may_keep: bool) -> tuple[int, int]:
+        """Point them back at the worker's own log. Returns the sizes of both files.
+
+        `may_keep`: nobody else can write to the files any more, so an empty one may serve again.
+        """
+        sizes = self._out.size(), self._err.size() if self._is_split else 0
+        self.restore()
+        if sizes[0] or not may_keep:
+            self._out.close()
+        if self._is_split and (sizes[1] or not may_keep):
+            self._err.close()
+        return sizes
+
+    def restore(self) -> bool:
+        """Point all three at what they are between calls. Returns whether the worker's log was there."""
+        is_intact = True
+        for number, (fd, inode) in enumerate(self._log, 1):
+            try:
+                if os.fstat(fd).st_ino != inode:
+                    raise OSError
+                os.dup2(fd, number)
+            except OSError:
+                is_intact = False
+                _point_at_null(number, os.O_WRONLY)
+        try:
+            if os.fstat(0).st_rdev != self._null:
+                _point_at_null(0, os.O_RDONLY)
+        except OSError:
+            _point_at_null(0, os.O_RDONLY)
+        return is_intact
+
+    def discard(self) -> None:
+        """Remove the empty files that wait for a next call."""
+        self._out.discard()
+        self._err.discard()
+
+    def _set_objects(self) -> None:
+        sys.stdout, sys.stderr = self._objects
+        sys.stdin = self._input
+
+
+def _line_buffered(stream: TextIO | None, number: int) -> Any:
+    if stream is None:
+        return _opened(number)
+    stream.reconfigure(line_buffering=True)  # type: ignore[attr-defined]
+    return stream
+
+
+def _opened(number: int) -> TextIO:
+    """A new text stream on a standard descriptor."""
+    errors = "strict" if number == 1 else "backslashreplace"
+    return open(number, "w", buffering=1, errors=errors, closefd=False)
+
+
+def _flush(stream: Any) -> bool:
+    try:
+        stream.flush()
+    except Exception:  # closed, replaced by anything, or a full disk
+        return False
+    return True
+
+
+def _emptied(stream: Any, number: int) -> Any:
+    """A stream that holds nothing: what could not be written must not end up in the next call's file."""
+    if getattr(stream, "closed", True):
+        return _opened(number)
+    _point_at_null(number, os.O_WRONLY)
+    return stream if _flush(stream) else _opened(number)
+
+
+def _point_at_null(number: int, flags: int) -> None:
+    fd = os.open(os.devnull, flags | os.O_CLOEXEC)
+    if fd != number:
+        os.dup2(fd, number)
+        os.close(fd)
+    else:
+        os.set_inheritable(fd, True)
+
+
+def _c_flush() -> Any:
+    """The C library's fflush, where this Python has ctypes."""
+    try:
+        import ctypes
+
+        return ctypes.PyDLL(None).fflush
+    except (ImportError, OSError, AttributeError):
+        return None

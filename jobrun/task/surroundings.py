@@ -1,0 +1,215 @@
+"""What a call finds around it in a warm worker, and how it is put back after each.
+
+What importing the job's code did to the process stays, as it belongs to the
+code; what the call did is undone. What cannot be undone is a reason to retire.
+"""
+
+from __future__ import annotations
+
+import _locale
+import _signal  # type: ignore[import-not-found]
+import gc
+import os
+import resource
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_SIGNALS = sorted(_signal.valid_signals())
+_LIMITS = (
+    resource.RLIMIT_AS,
+    resource.RLIMIT_CORE,
+    resource.RLIMIT_CPU,
+    resource.RLIMIT_DATA,
+    resource.RLIMIT_FSIZE,
+    resource.RLIMIT_MEMLOCK,
+    resource.RLIMIT_NOFILE,
+    resource.RLIMIT_NPROC,
+    resource.RLIMIT_STACK,
+)
+_TIMERS = (_signal.ITIMER_REAL, _signal.ITIMER_VIRTUAL, _signal.ITIMER_PROF)
+_NO_TIMER = (0.0, 0.0)
+_HOOKS = ("excepthook", "unraisablehook", "displayhook", "breakpointhook")
+
+
+class Surroundings:
+    """The state of the process between calls."""
+
+    def __init__(self) -> None:
+        self._environ = os.environ
+        self._given: dict[str, str] = {}
+        self._own: dict[str, str] = {}
+        self._limits = [resource.getrlimit(kind) for kind in _LIMITS]
+        self._account = _account()
+        self._priority = os.getpriority(os.PRIO_PROCESS, 0)
+        self._argv, self._words = sys.argv, list(sys.argv)
+        self.note()
+
+    def note(self) -> None:
+        """Take what is now for what is to be put back: at the start, and after an import."""
+        self._cwd = _directory()
+        self._umask = _umask()
+        self._handlers = [_signal.getsignal(number) for number in _SIGNALS]
+        self._mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+        self._locale = _locale.setlocale(_locale.LC_ALL, None)
+        self._path, self._entries = sys.path, list(sys.path)
+        self._hooks = [getattr(sys, name) for name in _HOOKS]
+        self._thread_hook = _thread_hook()
+        self._recursion = sys.getrecursionlimit()
+        self._is_collecting = gc.isenabled()
+        self._variables = dict(_variables())
+
+    def enter(self, env: dict[str, str], argv: list[str]) -> None:
+        """Give the call its variables and arguments. One of the last call that this one has not goes."""
+        given = self._given
+        for name, value in env.items():
+            if given.get(name) != value:
+                if name not in given and name in self._environ:
+                    self._own[name] = self._environ[name]
+                self._environ[name] = value
+        if len(given) != len(env) or given.keys() != env.keys():
+            for name in given.keys() - env.keys():
+                if name in self._own:
+                    self._environ[name] = self._own.pop(name)
+                else:
+                    del self._environ[name]
+        self._given = env
+        self._variables = dict(_variables())
+        self._argv[:] = self._words = argv
+
+    def leave(self) -> None:
+        """Take the last call's variables away: none is made any more."""
+        self.enter({}, self._words)
+
+    def limit(self, cpu: float | None, memory: int | None, open_files: int | None) -> None:
+        """Set the call's soft limits; a limit above the hard one is cut to it."""
+        if cpu is not None:
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            _set_soft(resource.RLIMIT_CPU, max(1, -int(-(used.ru_utime + used.ru_stime + cpu) // 1)))
+        if memory is not None:
+            _set_soft(resource.RLIMIT_AS, memory)
+        if open_files is not None:
+            _set_soft(resource.RLIMIT_NOFILE, open_files)
+
+    def expect_handlers(self, numbers: list[int]) -> None:
+        """The handlers of these signals are ours now, and stay."""
+        for number in numbers:
+            self._handlers[_SIGNALS.index(number)] = _signal.getsignal(number)
+
+    def put_back(self) -> str | None:
+        """Undo what the call has changed. Returns what could not be undone: a word, the reason to retire."""
+        stuck = [self.lift_limits(), self._put_back_place()]
+        self._put_back_signals()
+        self._put_back_interpreter()
+        if self._environ is not os.environ or _variables() != self._variables:
+            self._put_back_variables()
+        if _locale.setlocale(_locale.LC_ALL, None) != self._locale:
+            _locale.setlocale(_locale.LC_ALL, self._locale)
+        if os.getpriority(os.PRIO_PROCESS, 0) != self._priority:
+            stuck.append(_tried(lambda: os.setpriority(os.PRIO_PROCESS, 0, self._priority), "priority"))
+        if _account() != self._account:
+            stuck.append("account")
+        return next((word for word in stuck if word), None)
+
+    def lift_limits(self) -> str | None:
+        """The worker's own limits again. Returns what `put_back` does."""
+        stuck = None
+        for kind, before in zip(_LIMITS, self._limits):
+            if resource.getrlimit(kind) != before:
+                try:
+                    resource.setrlimit(kind, before)
+                except (OSError, ValueError):
+                    stuck = "limits"
+        return stuck
+
+    def _put_back_place(self) -> str | None:
+        os.umask(self._umask)
+        cwd = self._cwd
+        if cwd is None or _directory() == cwd:
+            return None
+        return _tried(lambda: os.chdir(cwd), "cwd")
+
+    def _put_back_signals(self) -> None:
+        for timer in _TIMERS:
+            if _signal.getitimer(timer) != _NO_TIMER:
+                _signal.setitimer(timer, 0)
+        handlers = [_signal.getsignal(number) for number in _SIGNALS]
+        if handlers != self._handlers:
+            for number, now, before in zip(_SIGNALS, handlers, self._handlers):
+                if now != before and before is not None:
+                    _signal.signal(number, before)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
+
+    def _put_back_interpreter(self) -> None:
+        sys.argv = self._argv
+        if self._argv != self._words:
+            self._argv[:] = self._words
+        sys.path = self._path
+        if self._path != self._entries:
+            self._path[:] = self._entries
+        for name, hook in zip(_HOOKS, self._hooks):
+            setattr(sys, name, hook)
+        if _thread_hook() is not self._thread_hook:
+            sys.modules["threading"].excepthook = self._thread_hook  # type: ignore[attr-defined]
+        if sys.getrecursionlimit() != self._recursion:
+            sys.setrecursionlimit(self._recursion)
+        if sys.gettrace() is not None:
+            sys.settrace(None)
+        if sys.getprofile() is not None:
+            sys.setprofile(None)
+        if gc.isenabled() is not self._is_collecting:
+            (gc.enable if self._is_collecting else gc.disable)()
+
+    def _put_back_variables(self) -> None:
+        os.environ = self._environ  # noqa: B003  the very object it was, which os.environb shares
+        variables = dict(_variables())
+        for name in variables.keys() - self._variables.keys():
+            del os.environb[name]
+        for name, value in self._variables.items():
+            if variables.get(name) != value:
+                os.environb[name] = value
+
+
+def _variables() -> dict[bytes, bytes]:
+    """The environment as bytes. The mapping itself where it can be had, which costs nothing to compare."""
+    found = getattr(os.environb, "_data", None)
+    return dict(os.environb) if found is None else found
+
+
+def _directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _account() -> tuple[int, int]:
+    return os.geteuid(), os.getegid()
+
+
+def _thread_hook() -> Any:
+    threading = sys.modules.get("threading")
+    # It is there to be put back as soon as the module is loaded.
+    return getattr(threading, "excepthook", None) if threading else None
+
+
+def _set_soft(kind: int, wanted: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+def _tried(change: Callable[[], object], word: str) -> str | None:
+    try:
+        change()
+    except (OSError, ValueError):
+        return word
+    return None

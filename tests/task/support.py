@@ -1,0 +1,247 @@
+"""A real worker over a real socket: what the daemon will be to it, for tests."""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jobrun.proc.files import STATUS_SIZE, read_status
+
+WORKER = Path(__file__).parents[2] / "jobrun" / "task" / "worker.py"
+PATIENCE = 30.0
+OLD = sorted(Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python3.9"))
+INTERPRETERS = [sys.executable, *map(str, OLD[-1:])]
+
+
+class WorkerRig:
+    """One worker process, and the daemon's end of its socket."""
+
+    def __init__(self, home: Path, interpreter: str = sys.executable) -> None:
+        self.home = home
+        self.interpreter = interpreter
+        self.log = home / "worker.log"
+        self.socket, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(PATIENCE)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._runs = 0
+        self._argv: list[str] = []
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        # As if it had lain there for a while: what is written while it is read cannot be trusted.
+        os.utime(path, ns=(1_700_000_000_000_000_000, 1_700_000_000_000_000_000))
+        return path
+
+    def launch(self, *, env: dict[str, str] | None = None, cwd: Path | None = None) -> "WorkerRig":
+        """The process alone, to which nothing was said yet."""
+        fd = self._theirs.fileno()
+        base = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.interpreter, *self._argv, str(WORKER), str(fd)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**base, "JOBRUN_STORE_ID": "rig", "JOBRUN_WORKER": "7", **(env or {})},
+                cwd=cwd or self.home,
+                pass_fds=[fd],
+                start_new_session=True,
+            )
+        self._theirs.close()
+        return self
+
+    def start(
+        self, *, env: dict[str, str] | None = None, cwd: Path | None = None, **hello: Any
+    ) -> "WorkerRig":
+        """Launched and ready for calls."""
+        self.launch(env=env, cwd=cwd)
+        ready = self.greet(**hello)
+        assert ready["op"] == "ready", (ready, self.said())
+        return self
+
+    def greet(self, **hello: Any) -> dict[str, Any]:
+        self.send({"op": "hello", "worker": 7, "leader": [1, 2, "boot"], "python_path": [], **hello})
+        return self.receive()
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.socket.send(json.dumps(message).encode())
+
+    def receive(self) -> dict[str, Any]:
+        raw = self.socket.recv(1 << 20)
+        assert raw, f"the worker closed its end: {self.said()}"
+        return json.loads(raw)
+
+    def at_end(self) -> bool:
+        """Whether the worker's end is closed (waited for)."""
+        try:
+            return self.socket.recv(1 << 20) == b""
+        except ConnectionError:
+            return True
+
+    def request(self, target: str, *args: Any, **more: Any) -> dict[str, Any]:
+        """The message of a call with files of its own."""
+        self._runs += 1
+        fence = f"{self._runs}.1"
+        base = self.home / "spool"
+        base.mkdir(exist_ok=True)
+        env = {
+            "JOBRUN_RUN_ID": str(self._runs),
+            "JOBRUN_ATTEMPT": "1",
+            "JOBRUN_MAX_ATTEMPTS": "3",
+            "JOBRUN_JOB": "job",
+            "JOBRUN_QUEUE": "default",
+            "JOBRUN_RESULT": str(base / f"{fence}.result"),
+            "JOBRUN_NOTES": str(base / f"{fence}.notes"),
+            **more.pop("env", {}),
+        }
+        return {
+            "op": "call",
+            "fence": fence,
+            "target": target,
+            "args": list(args),
+            "kwargs": {},
+            "env": env,
+            "status": str(base / f"{fence}.status"),
+            "out": str(base / f"{fence}.out"),
+            "err": None,
+            "data": None,
+            "data_file": str(base / f"{fence}.data"),
+            "soft": None,
+            "cpu": None,
+            "memory": None,
+            "open_files": None,
+            **more,
+        }
+
+    def begin(self, target: str, *args: Any, **more: Any) -> "Call":
+        """Send a call, and wait until the worker says it has begun."""
+        call = self.request(target, *args, **more)
+        self.send(call)
+        begun = self.receive()
+        assert begun["op"] == "begun", begun
+        assert begun["fence"] == call["fence"]
+        return Call(self, call, {})
+
+    def call(self, target: str, *args: Any, **more: Any) -> "Call":
+        """Make a call and wait for its end."""
+        return self.begin(target, *args, **more).end()
+
+    def said(self) -> str:
+        """What is in the worker's own log."""
+        return self.log.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        assert self.process is not None
+        return self.process.wait(PATIENCE)
+
+    def retire(self) -> int:
+        self.send({"op": "retire"})
+        return self.wait()
+
+    def sweep(self) -> None:
+        """End the worker and whatever its calls left in its session."""
+        self.socket.close()
+        if self.process is not None:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.process.wait()
+        else:
+            self._theirs.close()
+
+
+class Call:
+    """One call and what came of it."""
+
+    def __init__(self, rig: WorkerRig, request: dict[str, Any], ended: dict[str, Any]) -> None:
+        self.rig, self.request, self.ended = rig, request, ended
+
+    def end(self) -> "Call":
+        self.ended = self.rig.receive()
+        assert self.ended["op"] == "ended", self.ended
+        assert self.ended["fence"] == self.request["fence"]
+        return self
+
+    @property
+    def code(self) -> int:
+        return self.ended["exit"]
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return self.tail if self.ended["report"] is True else self.ended["report"]
+
+    @property
+    def result(self) -> Any:
+        return self.report.get("result")
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return self.report["error"]
+
+    @property
+    def out(self) -> str:
+        """The run's log: what is in its file, as far as the worker says it is the run's."""
+        return Path(self.request["out"]).read_bytes()[: self.ended["out"]].decode()
+
+    @property
+    def err(self) -> str:
+        return Path(self.request["err"]).read_text()
+
+    @property
+    def path(self) -> Path:
+        return Path(self.request["status"])
+
+    @property
+    def tail(self) -> dict[str, Any]:
+        """The JSON after the header of the status file."""
+        return json.loads(self.path.read_bytes()[STATUS_SIZE:])
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code as the daemon reads it from the status file; None if there is no end in it."""
+        exit = read_status(self.path)
+        return None if exit is None else exit.exit_code
+
+
+@contextmanager
+def worker_in(home: Path, interpreter: str = sys.executable) -> Iterator[WorkerRig]:
+    rig = WorkerRig(home, interpreter)
+    try:
+        yield rig
+    finally:
+        rig.sweep()
+
+
+def until(condition: Any, what: str, patience: float = PATIENCE) -> Any:
+    """The first true answer; fails with what it waited for."""
+    deadline = time.monotonic() + patience
+    while True:
+        seen = condition()
+        if seen:
+            return seen
+        assert time.monotonic() < deadline, f"waited {patience:g} s in vain for {what}"
+        time.sleep(0.005)
+
+
+def is_quiet(sock: socket.socket) -> bool:
+    """Whether nothing has come that was not read."""
+    return not select.select([sock], [], [], 0)[0]
