@@ -1,7 +1,5 @@
 """`jobrun status`: the daemon, live runs, every job; problems first."""
 
-from typing import Annotated
-
 import typer
 
 from jobrun.cli import options
@@ -18,7 +16,7 @@ EXAMPLES = (
 def command(
     context: typer.Context,
     job: options.OptionalJob = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh every second; Ctrl-C ends.")] = False,
+    watch: options.Watch = False,
     json: options.Json = False,
 ) -> None:
     """Show what is going on: the daemon, live runs, every job.
@@ -31,9 +29,9 @@ def command(
 
     reach = reach_of(context)
     if watch:
-        from jobrun.cli.watch import watch_status
+        from jobrun.cli.watch import watch as watch_on
 
-        watch_status(reach, job, json=json)
+        watch_on(reach, lambda: Overview.read(reach, job), json=json)
         return
     overview = Overview.read(reach, job)
     if json:
