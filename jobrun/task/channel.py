@@ -67,6 +67,8 @@ class Channel:
 
     def close_reading(self) -> None:
         """Let nothing more come in: what was sent before is still received, and then the end."""
+        if self.is_lost:
+            return
         socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, self._fd)
         try:
             socket.shutdown(_SHUT_RD)

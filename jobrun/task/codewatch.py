@@ -15,7 +15,7 @@ _PAUSE = 0.2
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 # File times are as coarse as a timer tick, and a little in the past.
-_GRAIN = 20_000_000
+_GRAIN = 10_000_000
 
 
 class CodeWatch:

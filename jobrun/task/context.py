@@ -51,8 +51,12 @@ class Context:
             return None
         from datetime import datetime
 
-        # Before Python 3.11 fromisoformat knows no Z.
-        return datetime.fromisoformat(self._scheduled_at.replace("Z", "+00:00"))
+        # Before Python 3.11 fromisoformat knows no Z, and fractions of three or six digits only.
+        moment, dot, fraction = self._scheduled_at.replace("Z", "+00:00").partition(".")
+        if dot:
+            digits, offset = fraction[:-6], fraction[-6:]
+            moment = f"{moment}.{digits:0<6}{offset}"
+        return datetime.fromisoformat(moment)
 
     @property
     def data(self) -> Any:

@@ -95,11 +95,11 @@ def _is_idle(thread: Any) -> bool:
 
 def left_threads(before: Bystanders) -> bool:
     """Whether threads of the call go on that cannot be waited for. Idle ones of an executor may stay."""
+    # An executor of processes that was ended does not work again.
+    if getattr(sys.modules.get("concurrent.futures.process"), "_global_shutdown", False):
+        return True
     if not _thread._count():
         return False
-    futures = sys.modules.get("concurrent.futures.process")
-    if getattr(futures, "_global_shutdown", False):
-        return True
     until = time.monotonic() + _LAST_BREATH
     while _has_strangers(before):
         if time.monotonic() > until:

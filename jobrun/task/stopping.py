@@ -46,6 +46,7 @@ class Stopping:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.task: asyncio.Task[object] | None = None
         self.thrown: BaseException | None = None
+        self.masks: dict[int, set[int]] = {}
 
     def install(self, outside: Callable[[], None] | None) -> None:
         """Take over SIGTERM and SIGINT in this process, from its main thread.
@@ -55,7 +56,7 @@ class Stopping:
         self.owner, self.thread, self.outside = os.getpid(), _thread.get_ident(), outside
         _signal.signal(SIGTERM, self.on_signal)
         _signal.signal(SIGINT, self.on_signal)
-        os.register_at_fork(after_in_child=self.forget)
+        os.register_at_fork(before=self.hold, after_in_parent=self.release, after_in_child=self.forget)
 
     def expect(self, soft_signal: int | None, after: float | None) -> list[int]:
         """Say what the next call's soft limit is: its signal, and after how many seconds we raise ourselves.
@@ -138,6 +139,15 @@ class Stopping:
         thrown, self.thrown = self.thrown, None
         return thrown
 
+    def hold(self) -> None:
+        """Before a fork: Python forgets a signal that reaches a child before the fork is over."""
+        ours = [n for n in (SIGTERM, SIGALRM, self.soft_signal) if n is not None]
+        self.masks[_thread.get_ident()] = _signal.pthread_sigmask(_signal.SIG_BLOCK, ours)
+
+    def release(self) -> None:
+        """After it, in the parent and in the child."""
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, self.masks.pop(_thread.get_ident(), ()))
+
     def forget(self) -> None:
         """In a forked child: signals are what they are by default, unless the job has set them itself."""
         self.is_active = False
@@ -147,6 +157,7 @@ class Stopping:
                 _signal.signal(number, _signal.SIG_DFL)
         if _signal.getsignal(SIGINT) == self.on_signal:
             _signal.signal(SIGINT, _signal.default_int_handler)
+        self.release()
 
 
 STOPPING = Stopping()

@@ -174,8 +174,6 @@ def _flush(stream: Any) -> bool:
 
 def _emptied(stream: Any, number: int) -> Any:
     """A stream that holds nothing: what could not be written must not end up in the next call's file."""
-    if getattr(stream, "closed", True):
-        return _opened(number)
     _point_at_null(number, os.O_WRONLY)
     return stream if _flush(stream) else _opened(number)
 

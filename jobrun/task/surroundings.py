@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _locale
 import _signal  # type: ignore[import-not-found]
+import _thread
 import gc
 import os
 import resource
@@ -59,6 +60,7 @@ class Surroundings:
         self._hooks = [getattr(sys, name) for name in _HOOKS]
         self._thread_hook = _thread_hook()
         self._recursion = sys.getrecursionlimit()
+        self._trace, self._profile = sys.gettrace(), sys.getprofile()
         self._is_collecting = gc.isenabled()
         self._variables = dict(_variables())
 
@@ -156,10 +158,10 @@ class Surroundings:
             sys.modules["threading"].excepthook = self._thread_hook  # type: ignore[attr-defined]
         if sys.getrecursionlimit() != self._recursion:
             sys.setrecursionlimit(self._recursion)
-        if sys.gettrace() is not None:
-            sys.settrace(None)
-        if sys.getprofile() is not None:
-            sys.setprofile(None)
+        if sys.gettrace() is not self._trace:
+            sys.settrace(self._trace)
+        if sys.getprofile() is not self._profile:
+            sys.setprofile(self._profile)
         if gc.isenabled() is not self._is_collecting:
             (gc.enable if self._is_collecting else gc.disable)()
 
@@ -197,9 +199,8 @@ def _account() -> tuple[int, int]:
 
 
 def _thread_hook() -> Any:
-    threading = sys.modules.get("threading")
-    # It is there to be put back as soon as the module is loaded.
-    return getattr(threading, "excepthook", None) if threading else None
+    # The default one is there before `threading` is loaded.
+    return getattr(sys.modules.get("threading"), "excepthook", _thread._excepthook)
 
 
 def _set_soft(kind: int, wanted: int) -> None:
