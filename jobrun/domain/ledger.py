@@ -1,8 +1,8 @@
 """The facts a batch of the engine commits, in the order in which they happened.
 
-A fact is what the store writes down; the store turns each into one guarded
-statement. `RunMoved` carries the run before and after: the write is refused
-(`StaleWrite`) if the row is not where `before` says it is.
+A fact is what the store writes down, as if each were one guarded statement.
+`RunMoved` carries the run before and after: the write is refused (`StaleWrite`)
+if the row is not where `before` says it is.
 """
 
 from dataclasses import dataclass
@@ -138,6 +138,22 @@ class QueueUnlisted:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolListed:
+    """The pools of the plan, for readers; `max` None is the number of processors."""
+
+    name: str
+    min: int
+    max: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUnlisted:
+    """A pool left the plan."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """The pause is over."""
 
@@ -171,6 +187,8 @@ Fact = (
     | JobUnlisted
     | QueueListed
     | QueueUnlisted
+    | PoolListed
+    | PoolUnlisted
     | Paused
     | Resumed
     | HostEvent

@@ -207,7 +207,12 @@ def _ignore(run: Run, _event: RunEvent, _job: Job) -> Step:
 
 
 def _drop_waiting(run: Run, event: StopRequested, _job: Job) -> Step:
-    """A run that has no process ends where it stands: cancelled by a user, else skipped."""
+    """A run that has no process ends where it stands: cancelled by a user, else skipped.
+
+    Our shutdown is about processes: a run that ended just before the wish came goes on waiting for its retry.
+    """
+    if event.cause is Cause.SHUTDOWN:
+        return Step(run)
     outcome = Outcome.CANCELLED if event.cause is Cause.USER or run.attempt else Outcome.SKIPPED
     return Step(replace(run, status=Done(outcome, event.cause, event.at, event.detail)))
 

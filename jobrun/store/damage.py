@@ -18,7 +18,7 @@ from jobrun.domain.errors import StoreCorrupt, StoreRefused
 from jobrun.store.place import shm_path, wal_path
 
 SMALL = 8 << 20  # bytes; a full quick_check of this much takes about 30 ms
-_SMALL_TABLES = ("meta", "jobs", "queues", "schedules", "pauses", "clock_turns")
+_SMALL_TABLES = ("meta", "jobs", "queues", "pools", "schedules", "pauses", "clock_turns")
 _NEWEST = 200
 
 

@@ -15,7 +15,31 @@ from jobrun.store.open import VERSION
 
 Step = Callable[[sqlite_utils.Database], None]
 
-STEPS: Mapping[int, Step] = {}
+
+def _reports_and_pools(database: sqlite_utils.Database) -> None:
+    """To version 2: what a run is handed, what it reports, and the pools of the plan."""
+    for column in ("data", "resume_from"):
+        database.table("runs").add_column(column, str)
+    # Neither a compound foreign key nor WITHOUT ROWID is among the tool's words.
+    database.conn.execute(
+        """
+        CREATE TABLE reports (
+            run_id   INTEGER NOT NULL,
+            attempt  INTEGER NOT NULL,
+            result   TEXT,
+            progress TEXT,
+            error    TEXT,
+            PRIMARY KEY (run_id, attempt),
+            FOREIGN KEY (run_id, attempt) REFERENCES attempts (run_id, number) ON DELETE CASCADE
+        ) WITHOUT ROWID
+        """
+    )
+    database.conn.execute(
+        "CREATE TABLE pools (name TEXT PRIMARY KEY, min INTEGER NOT NULL, max INTEGER) WITHOUT ROWID"
+    )
+
+
+STEPS: Mapping[int, Step] = {1: _reports_and_pools}
 """For each version that needs one, the step to the version after it."""
 
 

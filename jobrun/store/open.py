@@ -15,7 +15,7 @@ from jobrun.store.damage import check_file, corrupt, refuse_damage, sync_directo
 from jobrun.store.place import MOUNTS, fingerprint, refuse_network, wal_path
 from jobrun.store.trouble import words_for
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x6A6F6272
 
 BUSY_TIMEOUT = 5.0

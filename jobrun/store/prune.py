@@ -6,9 +6,11 @@ job keeps is counted in three groups, so that a flood of skipped slots does
 not push out the failures a person wants to see.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from jobrun.domain.instants import DAY, Duration, Instant
@@ -29,13 +31,17 @@ _ENOUGH = 32  # so many kept rows in a row, oldest first: the rest is younger, b
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What one call removed. `logs` are files to delete, relative to the state directory.
+    """What one call removed.
+
+    `logs` are files to delete, and `checkpoints` directories, relative to the
+    state directory; of the directories not every one need be there.
 
     `more` says that another call is needed to finish the round over all jobs;
     `position` is where it goes on.
     """
 
     logs: tuple[Path, ...]
+    checkpoints: tuple[Path, ...]
     runs: int
     events: int
     more: bool
@@ -55,17 +61,21 @@ def prune_store(
     """
     doomed: list[int] = []
     more = False
+    needed = _resumed_from(connection)
     for number, job in enumerate(_jobs_after(connection, position)):
         if number == _JOBS_A_CALL:
             more = True
             break
-        doomed += _doomed(connection, job, retention.get(job, Retention()), now, limit - len(doomed))
+        keep = retention.get(job, Retention())
+        doomed += islice(_doomed(connection, job, keep, now, needed), limit - len(doomed))
         if len(doomed) >= limit:
             more = True
             break
         position = job
-    logs = []
+    logs: list[Path] = []
+    checkpoints: list[Path] = []
     for run_id in doomed:
+        checkpoints += [checkpoints_of(job, run_id) for (job,) in connection.execute(CHECKPOINTED, (run_id,))]
         logs += [Path(path) for (path,) in connection.execute(PATHS, (run_id,))]
         connection.execute("DELETE FROM runs WHERE id = ? AND state = 'done'", (run_id,))
     connection.execute(_FORGET_TURNS)
@@ -73,7 +83,18 @@ def prune_store(
         _give_back(connection, limit)
     events = connection.execute(FORGET_EVENTS, (now - EVENTS_KEPT, limit)).rowcount
     more = more or events >= limit
-    return Pruned(tuple(logs), len(doomed), events, more, position if more else "")
+    return Pruned(tuple(logs), tuple(checkpoints), len(doomed), events, more, position if more else "")
+
+
+def checkpoints_of(job: str, run_id: int) -> Path:
+    """The directory of a run's own checkpoints, relative to the state directory."""
+    return Path("checkpoints", job, str(run_id))
+
+
+def _resumed_from(connection: sqlite3.Connection) -> frozenset[int]:
+    """The runs that unfinished ones go on from: their checkpoints are still needed."""
+    found = (_OWN_CHECKPOINT.search(path) for (path,) in connection.execute(RESUMED_FROM))
+    return frozenset(int(match[1]) for match in found if match is not None)
 
 
 def _give_back(connection: sqlite3.Connection, pages: int) -> None:
@@ -102,26 +123,26 @@ def _jobs_after(connection: sqlite3.Connection, name: str) -> Iterator[str]:
         yield name
 
 
-def _doomed(connection: sqlite3.Connection, job: str, keep: Retention, now: Instant, limit: int) -> list[int]:
-    """Ids of the job's runs that go, oldest first within each outcome, at most `limit`."""
+def _doomed(
+    connection: sqlite3.Connection, job: str, keep: Retention, now: Instant, needed: frozenset[int]
+) -> Iterator[int]:
+    """Ids of the job's runs that go, oldest first within each outcome; none of those that are needed."""
     groups = ((_SUCCEEDED, keep.keep_succeeded), (_FAILED, keep.keep_failed), (_SKIPPED, keep.keep_failed))
     too_old = now - keep.keep_for
-    doomed: list[int] = []
     for outcomes, number in groups:
         last = _last_beyond(connection, job, outcomes, number)
         for outcome in outcomes:
             kept = 0
             for run_id, ended in connection.execute(OLDEST, (job, outcome.value)):
-                if len(doomed) >= limit:
-                    return doomed
+                if run_id in needed:
+                    continue
                 if run_id <= last or ended < too_old:
-                    doomed.append(run_id)
+                    yield run_id
                     kept = 0
                 else:
                     kept += 1
                     if kept == _ENOUGH:
                         break
-    return doomed
 
 
 def _last_beyond(connection: sqlite3.Connection, job: str, outcomes: tuple[Outcome, ...], number: int) -> int:
@@ -133,6 +154,12 @@ def _last_beyond(connection: sqlite3.Connection, job: str, outcomes: tuple[Outco
     return newest[number] if len(newest) > number else 0
 
 
+CHECKPOINTED = (
+    "SELECT runs.job FROM runs JOIN definitions ON definitions.id = definition_id "
+    """WHERE runs.id = ? AND instr(body, '"checkpoint":{') > 0"""  # inside a JSON string quotes are escaped
+)
+RESUMED_FROM = "SELECT resume_from FROM runs WHERE state <> 'done' AND resume_from IS NOT NULL"
+_OWN_CHECKPOINT = re.compile(r"/checkpoints/[^/]+/(\d{1,18})(?:/|$)")
 PATHS = "SELECT path FROM outputs WHERE run_id = ? AND path IS NOT NULL"
 NEXT_JOB = "SELECT min(job) FROM runs WHERE job > ?"
 NEWEST = "SELECT id FROM runs WHERE job = ? AND outcome = ? ORDER BY id DESC LIMIT ?"

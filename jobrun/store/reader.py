@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jobrun.domain.instants import Instant
 from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused
@@ -19,7 +19,19 @@ from jobrun.store.moments import id_bounds
 from jobrun.store.reading import Reading
 from jobrun.store.rows import END_COLUMNS, PAUSES, RUN_COLUMNS, STARTED_AT, read_end, read_run
 from jobrun.store.selection import SELECT_RUN, runs_query
-from jobrun.store.views import AttemptRow, JobRow, QueueRow, RunFilter, RunRow, ScheduleRow, VersionRow
+from jobrun.store.views import (
+    AttemptRow,
+    JobRow,
+    PoolRow,
+    QueueRow,
+    RunFilter,
+    RunRow,
+    ScheduleRow,
+    VersionRow,
+)
+
+if TYPE_CHECKING:
+    from jobrun.domain.report import Report
 
 EVERYTHING = RunFilter()
 
@@ -94,6 +106,17 @@ class History:
         outputs = [OutputKept(Fence(run_id, attempt), *rest) for attempt, *rest in rows]
         return sorted(outputs, key=lambda output: (output.fence.attempt, output.stream != "out"))
 
+    def reports(self, run_id: int) -> list[tuple[int, "Report"]]:
+        """What the run's attempts said about themselves, by their numbers; most said nothing."""
+        from jobrun.store.reports import read_row
+
+        return [(attempt, read_row(*texts)) for attempt, *texts in self._rows(REPORTS, run_id)]
+
+    def result(self, run_id: int) -> str | None:
+        """The run's result as JSON text: that of its newest attempt that gave one."""
+        rows = self._rows(RESULT, run_id)
+        return rows[0][0] if rows else None
+
     def slot(self, job: str, schedule: str, at: Instant) -> list[RunRow]:
         """The rows that decided this slot: its own, or a stretch that covers it.
 
@@ -138,6 +161,10 @@ class History:
     def queues(self) -> list[QueueRow]:
         """Every queue of the plan and every other that live runs are in, by name."""
         return self._reading.ask(_queues)
+
+    def pools(self) -> list[PoolRow]:
+        """The pools of the plan, by name."""
+        return [PoolRow(*row) for row in self._rows("SELECT name, min, max FROM pools ORDER BY name")]
 
     def pauses(self) -> list[Paused]:
         """What is paused."""
@@ -263,6 +290,8 @@ _LATEST_SLOTS = "ORDER BY scheduled_at DESC, clock_pass DESC LIMIT 16"
 ATTEMPTS = (
     f"SELECT number, opened_at, pid, started_at, {END_COLUMNS} FROM attempts WHERE run_id = ? ORDER BY number"
 )
+REPORTS = "SELECT attempt, result, progress, error FROM reports WHERE run_id = ? ORDER BY attempt"
+RESULT = "SELECT result FROM reports WHERE run_id = ? AND result IS NOT NULL ORDER BY attempt DESC LIMIT 1"
 JOBS = (
     "SELECT name, source, enabled, definition_id, digest, body "
     "FROM jobs JOIN definitions ON definitions.id = definition_id"

@@ -6,6 +6,7 @@ that the table's columns have one meaning.
 
 from typing import Any
 
+from jobrun.domain.instants import Instant
 from jobrun.domain.records import storable
 from jobrun.domain.run import (
     AttemptEnd,
@@ -27,21 +28,26 @@ from jobrun.domain.run import (
 
 RUN_COLUMNS = (
     "id, job, queue, definition_id, trigger, schedule, scheduled_at, clock_pass, slot_last, slot_count, "
-    "attempt, charged, lost, max_attempts, priority, retry_of, requested_by, created_at, "
+    "max_attempts, retry_of, requested_by, created_at, data, resume_from, "
+    "attempt, charged, lost, priority, "
     "state, state_since, state_reason, pid, start_ticks, boot_id, started_at, mark_at, "
     "outcome, exit_code, signal, detail"
 )
 RUN_WIDTH = RUN_COLUMNS.count(",") + 1
-STARTED_AT = 24
+STARTED_AT = 26
 
 PAUSES = "SELECT kind, name, at, by, reason FROM pauses"
 
 _NO_PROCESS = (None, None, None)
 
 
-def run_values(run: Run) -> tuple[Any, ...]:
-    """The values of `RUN_COLUMNS`, in their order."""
-    slot = run.slot
+def run_values(run: Run, moved: Run | None = None, started_at: Instant | None = None) -> tuple[Any, ...]:
+    """The values of `RUN_COLUMNS`, in their order.
+
+    `moved` is the run after what befell it since it came into being, and
+    `started_at` when an attempt started that its status no longer tells of.
+    """
+    slot, now = run.slot, run if moved is None else moved
     return (
         run.id,
         run.job,
@@ -53,16 +59,18 @@ def run_values(run: Run) -> tuple[Any, ...]:
             if slot is None
             else (slot.schedule, slot.scheduled_at, slot.clock_pass, slot.last, _count(slot))
         ),
-        run.attempt,
-        run.charged,
-        run.lost,
         run.max_attempts,
-        run.priority,
         run.retry_of,
         storable(run.requested_by),
         run.created_at,
-        run.state,
-        *_status_values(run.status),
+        run.data,
+        run.resume_from,
+        now.attempt,
+        now.charged,
+        now.lost,
+        now.priority,
+        now.state,
+        *_status_values(now.status, started_at),
     )
 
 
@@ -71,13 +79,15 @@ def _count(slot: Slot) -> int | None:
     return slot.count if slot.count != 1 else None
 
 
-def _status_values(status: Status) -> tuple[Any, ...]:
+def _status_values(status: Status, started_at: Instant | None) -> tuple[Any, ...]:
     """From `state_since` to `detail`."""
     nothing = (None, None, None, None)
     match status:
         case Delayed():
-            return (status.until, status.reason.value, *_NO_PROCESS, None, None, *nothing)
-        case Queued() | Starting():
+            return (status.until, status.reason.value, *_NO_PROCESS, started_at, None, *nothing)
+        case Queued():
+            return (status.since, None, *_NO_PROCESS, started_at, None, *nothing)
+        case Starting():
             return (status.since, None, *_NO_PROCESS, None, None, *nothing)
         case Running():
             moments = (status.started_at, status.soft_sent_at)
@@ -88,7 +98,7 @@ def _status_values(status: Status) -> tuple[Any, ...]:
             return (status.since, status.cause.value, *process, *moments, *nothing)
         case Done():
             end = (status.outcome.value, status.exit_code, status.signal, storable(status.detail) or None)
-            return (status.ended_at, cause_value(status.cause), *_NO_PROCESS, None, None, *end)
+            return (status.ended_at, cause_value(status.cause), *_NO_PROCESS, started_at, None, *end)
 
 
 def process_values(process: ProcessIdentity) -> tuple[int, int, str]:
@@ -113,15 +123,17 @@ def read_run(row: tuple[Any, ...]) -> Run:
         definition_id=row[3],
         trigger=Trigger(row[4]),
         slot=slot,
-        attempt=row[10],
-        charged=row[11],
-        lost=row[12],
-        max_attempts=row[13],
-        priority=row[14],
-        retry_of=row[15],
-        requested_by=row[16],
-        created_at=row[17],
-        status=_read_status(row[18:RUN_WIDTH]),
+        max_attempts=row[10],
+        retry_of=row[11],
+        requested_by=row[12],
+        created_at=row[13],
+        data=row[14],
+        resume_from=row[15],
+        attempt=row[16],
+        charged=row[17],
+        lost=row[18],
+        priority=row[19],
+        status=_read_status(row[20:RUN_WIDTH]),
     )
 
 
@@ -154,6 +166,7 @@ END_COLUMNS = (
     "ended_at, outcome, cause, detail, exit_code, signal, "
     "user_time, system_time, max_rss, left_behind, killed"
 )
+END_WIDTH = END_COLUMNS.count(",") + 1
 
 
 def end_values(end: AttemptEnd) -> tuple[Any, ...]:

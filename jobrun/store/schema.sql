@@ -3,7 +3,7 @@
 
 PRAGMA auto_vacuum = INCREMENTAL;    -- pruning gives space back, a few pages at a time
 PRAGMA application_id = 0x6a6f6272;  -- "jobr": no other program's file is taken for ours
-PRAGMA user_version = 1;             -- the schema's version; migrations.py has the steps
+PRAGMA user_version = 2;             -- the schema's version; migrations.py has the steps
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,          -- store_id, created_at, boot_id (last seen), clock_pass
@@ -32,6 +32,12 @@ CREATE INDEX jobs_definition ON jobs (definition_id);
 CREATE TABLE queues (
     name        TEXT PRIMARY KEY,
     concurrency INTEGER              -- NULL: no limit
+) WITHOUT ROWID;
+
+CREATE TABLE pools (
+    name TEXT PRIMARY KEY,
+    min  INTEGER NOT NULL,           -- workers
+    max  INTEGER                     -- NULL: the number of processors
 ) WITHOUT ROWID;
 
 CREATE TABLE schedules (
@@ -82,7 +88,9 @@ CREATE TABLE runs (
     outcome       TEXT,              -- done
     exit_code     INTEGER,
     signal        INTEGER,
-    detail        TEXT
+    detail        TEXT,
+    data          TEXT,              -- JSON handed to this run instead of its job's
+    resume_from   TEXT               -- a checkpoint to go on from
 );
 CREATE UNIQUE INDEX runs_slot ON runs (job, schedule, scheduled_at, clock_pass) WHERE schedule IS NOT NULL;
 CREATE INDEX runs_live ON runs (queue, state) WHERE state <> 'done';
@@ -131,6 +139,17 @@ CREATE TABLE outputs (
     PRIMARY KEY (run_id, attempt, stream),
     FOREIGN KEY (run_id, attempt) REFERENCES attempts (run_id, number) ON DELETE CASCADE
 );
+
+-- What an attempt said about itself. Most say nothing, most results are a few bytes.
+CREATE TABLE reports (
+    run_id   INTEGER NOT NULL,
+    attempt  INTEGER NOT NULL,
+    result   TEXT,                   -- JSON
+    progress TEXT,                   -- JSON: at, percent, state, meta
+    error    TEXT,                   -- JSON: type, bases, message, traceback
+    PRIMARY KEY (run_id, attempt),
+    FOREIGN KEY (run_id, attempt) REFERENCES attempts (run_id, number) ON DELETE CASCADE
+) WITHOUT ROWID;
 
 CREATE TABLE host_events (
     id     INTEGER PRIMARY KEY,

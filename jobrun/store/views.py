@@ -99,6 +99,14 @@ class QueueRow(NamedTuple):
     live: Mapping[str, int]
 
 
+class PoolRow(NamedTuple):
+    """A pool of the plan; `max` None is the number of processors."""
+
+    name: str
+    min: int
+    max: int | None
+
+
 class VersionRow(NamedTuple):
     """A version of a job's definition, and which runs were decided under it (None: none is kept)."""
 

@@ -9,8 +9,8 @@ reported (`StoreTrouble`), and the same facts may be committed again later.
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
+from typing import NoReturn
 
 from jobrun.domain.errors import StoreRefused, StoreTrouble
 from jobrun.domain.instants import Instant
@@ -22,8 +22,9 @@ from jobrun.store.open import BUSY_TIMEOUT, open_for_writing
 from jobrun.store.place import identity, wal_path
 from jobrun.store.prune import Pruned, drop_definitions, prune_store
 from jobrun.store.snapshot import Snapshot, read_last_ended, read_snapshot
+from jobrun.store.stretches import statements_of
 from jobrun.store.trouble import words_for
-from jobrun.store.writes import Write, write_of
+from jobrun.store.writes import write_of
 
 
 class Ledger:
@@ -51,7 +52,7 @@ class Ledger:
         return connection
 
     def commit(self, facts: Sequence[Fact]) -> None:
-        """Write the facts in their order, in one transaction; on return they are durable.
+        """Write the facts in one transaction, as if in their order; on return they are durable.
 
         Raises StoreTrouble (disk full, locked, I/O error, damage, the file
         replaced or removed): nothing was written, and trying again may help.
@@ -61,8 +62,12 @@ class Ledger:
         if not facts:
             return
         with self._transaction() as connection:
-            for write, group in groupby(facts, write_of):
-                self._write(connection, write, list(group))
+            try:
+                _write(connection, facts)
+            except (_Refused, sqlite3.IntegrityError):
+                connection.execute("ROLLBACK")
+                connection.execute("BEGIN IMMEDIATE")
+                self._refuse(connection, facts)
             self._mark_turns(connection, facts)
 
     def load(self) -> Snapshot:
@@ -129,20 +134,17 @@ class Ledger:
             self._roll_back()
             raise
 
-    def _write(self, connection: sqlite3.Connection, write: Write, facts: Sequence[Fact]) -> None:
-        if not write.guarded and len(facts) > 1:
-            try:
-                connection.executemany(write.sql, [write.values(fact) for fact in facts])
-            except sqlite3.IntegrityError as error:
-                raise self._clash(facts, error) from error
-            return
+    def _refuse(self, connection: sqlite3.Connection, facts: Sequence[Fact]) -> NoReturn:
+        """Raise StaleWrite about the first fact that the store refuses, found by writing them one by one."""
         for fact in facts:
+            write = write_of(fact)
             try:
-                changed = connection.execute(write.sql, write.values(fact)).rowcount
+                changed = connection.execute(write.statement.sql, write.values(fact)).rowcount
             except sqlite3.IntegrityError as error:
-                raise self._clash([fact], error) from error
-            if write.guarded and changed != 1:
+                raise self._clash(fact, error) from error
+            if write.statement.guarded and changed != 1:
                 raise self._stale(fact)
+        raise StaleWrite(f"a batch of {len(facts)} facts is refused, and none of them by itself")
 
     def _stale(self, fact: Fact) -> StaleWrite:
         if isinstance(fact, RunMoved):
@@ -155,12 +157,10 @@ class Ledger:
             )
         return StaleWrite(f"nothing there to write this to: {fact}")
 
-    def _clash(self, facts: Sequence[Fact], error: sqlite3.IntegrityError) -> StaleWrite:
-        """The refusal of an insert, naming the slot if one has its row already."""
-        for fact in facts:
-            slot = fact.run.slot if isinstance(fact, RunCreated) else None
-            if slot is None or not isinstance(fact, RunCreated):
-                continue
+    def _clash(self, fact: Fact, error: sqlite3.IntegrityError) -> StaleWrite:
+        """The refusal of an insert, naming the slot if it has its row already."""
+        slot = fact.run.slot if isinstance(fact, RunCreated) else None
+        if slot is not None and isinstance(fact, RunCreated):
             key = (fact.run.job, slot.schedule, slot.scheduled_at, slot.clock_pass)
             row = self._connection.execute(_SLOT, key).fetchone()
             if row is not None and row[0] != fact.run.id:
@@ -168,7 +168,7 @@ class Ledger:
                     f"the slot {slot.scheduled_at} (pass {slot.clock_pass}) of {fact.run.job}, "
                     f"schedule {slot.schedule}, has its row already: run {row[0]}"
                 )
-        return StaleWrite(f"{error}: {facts[0]}")
+        return StaleWrite(f"{error}: {fact}")
 
     def _mark_turns(self, connection: sqlite3.Connection, facts: Iterable[Fact]) -> None:
         """Keep `clock_turns` true: the ids at which created_at falls back (schema.sql)."""
@@ -253,6 +253,21 @@ class Ledger:
         if words.is_damage:
             suspect(self._path)
         return StoreTrouble(words.sentence, words.hint)
+
+
+class _Refused(Exception):
+    """A guarded statement did not find what it must find."""
+
+
+def _write(connection: sqlite3.Connection, facts: Sequence[Fact]) -> None:
+    """Write the batch, in as few statements as it needs. Raises _Refused or IntegrityError."""
+    for statement, rows in statements_of(facts):
+        if len(rows) == 1:
+            changed = connection.execute(statement.sql, rows[0]).rowcount
+        else:
+            changed = connection.executemany(statement.sql, rows).rowcount
+        if statement.guarded and changed != len(rows):
+            raise _Refused
 
 
 _NEWEST = "SELECT created_at FROM runs ORDER BY id DESC LIMIT 1"

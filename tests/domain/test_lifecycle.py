@@ -326,6 +326,13 @@ def test_waiting_runs_end_where_they_stand():
         assert newer.outcome is Outcome.SKIPPED
 
 
+def test_our_shutdown_leaves_a_run_waiting_that_has_no_process_any_more():
+    """Its attempt failed between the look at what runs and the wish to stop it: the retry is not lost."""
+    for status in (STATUSES[Delayed], STATUSES[Queued]):
+        run = run_in(status, attempt=1, charged=1)
+        assert step(run, ev.StopRequested(100, Cause.SHUTDOWN), RETRYING).after is run
+
+
 def test_a_spawn_failure_is_a_failure_with_its_sentence():
     status = step(run_in(STATUSES[Starting]), EVENTS[3], JOB).after.status
     assert (status.outcome, status.cause, status.detail) == (

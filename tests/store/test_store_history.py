@@ -157,6 +157,10 @@ def test_no_question_reads_the_whole_history(tmp_path):
         prune.NEWEST: ("backup", "failed", 5),
         prune.OLDEST: ("backup", "failed"),
         prune.PATHS: (1,),
+        prune.CHECKPOINTED: (1,),
+        prune.RESUMED_FROM: (),
+        reader.REPORTS: (1,),
+        reader.RESULT: (1,),
         prune.FORGET_EVENTS: (AT, 5),
         PROBE: (1, 5),
     }
@@ -172,11 +176,12 @@ def test_no_question_reads_the_whole_history(tmp_path):
 
 
 def test_deleting_a_run_walks_indexes_in_the_tables_that_refer_to_it(tmp_path):
-    """Foreign keys: attempts and outputs of a run, runs of a definition, are found without a scan."""
+    """Foreign keys: attempts, outputs, reports of a run, runs of a definition, are found without a scan."""
     connection = open_for_writing(tmp_path / "jobrun.db")
     for query in (
         "SELECT 1 FROM attempts WHERE run_id = ?",
         "SELECT 1 FROM outputs WHERE run_id = ? AND attempt = 1",
+        "SELECT 1 FROM reports WHERE run_id = ? AND attempt = 1",
         "SELECT 1 FROM runs WHERE definition_id = ?",
         "SELECT 1 FROM jobs WHERE definition_id = ?",
     ):

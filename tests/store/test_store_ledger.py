@@ -40,8 +40,11 @@ from jobrun.domain.ledger import (
     AttemptStarted,
     JobListed,
     JobUnlisted,
+    PoolListed,
+    PoolUnlisted,
     QueueListed,
     QueueUnlisted,
+    Reported,
     Resumed,
     RunCreated,
     RunMoved,
@@ -53,6 +56,7 @@ from jobrun.domain.ledger import (
 )
 from jobrun.domain.lifecycle import TABLE, step
 from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused
+from jobrun.domain.report import Progress, Raised, Report
 from jobrun.domain.run import (
     Cause,
     Delayed,
@@ -110,7 +114,8 @@ def test_a_status_comes_back_as_it_went_in(ledger, status):
 @pytest.mark.parametrize("status", STATUSES, ids=lambda status: type(status).__name__)
 def test_a_run_can_be_created_in_any_status(ledger, status):
     slot = Slot(EVERY, AT, clock_pass=1, last=AT + DAY, count=1440)
-    run = queued(1, status=status, slot=slot, retry_of=17, requested_by="uid 1000", max_attempts=4)
+    given = {"data": '{"limit":3}', "resume_from": "/srv/epoch_7.bin"}
+    run = queued(1, status=status, slot=slot, retry_of=17, requested_by="uid 1000", max_attempts=4, **given)
     ledger.commit([RunCreated(run)])
     with history_of(ledger) as history:
         assert history.run(1).run == run
@@ -215,6 +220,38 @@ def test_output_is_kept_byte_for_byte(ledger):
         assert history.outputs(1) == [large, small]
 
 
+def test_what_attempts_reported_is_kept_by_attempt(ledger):
+    error = Raised("app.Busy", ("Busy", "app.Busy", "Exception"), "try later", "Traceback ...", 60 * SECOND)
+    first = Report(error=error, progress=Progress(AT, 40.0, "copying", {"table": "ü"}), retry_in=SECOND)
+    ledger.commit([*finished(queued(1)), Reported(Fence(1, 1), first)])
+    ledger.commit([*finished(queued(2)), Reported(Fence(2, 1), Report(result='{"rows":3}'))])
+    ledger.commit([*finished(queued(3)), Reported(Fence(3, 1), Report())])
+    with history_of(ledger) as history:
+        # When the next try was to be is in the run.
+        assert history.reports(1) == [(1, replace(first, retry_in=None))]
+        assert history.result(1) is None
+        assert history.reports(2) == [(1, Report(result='{"rows":3}'))]
+        assert history.result(2) == '{"rows":3}'
+        assert history.reports(3) == history.reports(4) == []
+    rows = ledger._connection.execute("SELECT count(*) FROM reports").fetchone()
+    assert rows == (2,)
+
+
+def test_a_runs_result_is_that_of_its_newest_attempt_that_gave_one(ledger):
+    *_, begun, _, ended, closed = finished(queued(1, max_attempts=2))
+    back = replace(ended.after, status=Queued(AT + 40))
+    again = admitted(back)
+    ledger.commit(finished(queued(1, max_attempts=2))[:-2])
+    ledger.commit([RunMoved(begun.after, back), closed, Reported(Fence(1, 1), Report(result="1"))])
+    ledger.commit([RunMoved(back, again), AttemptOpened(again.fence, AT + 50)])
+    with history_of(ledger) as history:
+        assert history.result(1) == "1"
+    ledger.commit([Reported(Fence(1, 2), Report(result="2"))])
+    with history_of(ledger) as history:
+        assert history.result(1) == "2"
+        assert [attempt for attempt, _ in history.reports(1)] == [1, 2]
+
+
 def test_a_slot_is_unique_and_the_refusal_names_it(ledger):
     ledger.commit([RunCreated(queued(1))])
     twin = queued(2, at=AT + SECOND)
@@ -279,6 +316,7 @@ def test_facts_that_refer_to_nothing_are_refused(ledger):
         RunCreated(queued(1, definition_id=99)),
         AttemptOpened(Fence(8, 1), AT),
         OutputKept(Fence(8, 1), "out", 0),
+        Reported(Fence(8, 1), Report(result="1")),
         JobListed("ghost", 99, "jobs.toml:1", enabled=True),
         SlotsDecided("ghost", EVERY, AT),
         DefinitionSeen(2, "backup", f"{1:012x}", "{}", AT),
@@ -296,6 +334,11 @@ def test_the_plan_is_kept_as_it_changes(ledger):
             QueueListed("gpu", 1),
             QueueListed("old", 1),
             QueueUnlisted("old"),
+            PoolListed("default", 0, None),
+            PoolListed("models", 1, 2),
+            PoolListed("old", 1, 1),
+            PoolListed("models", 2, 4),
+            PoolUnlisted("old"),
             Paused("job", "backup", AT, "uid 0", "maintenance"),
             Paused("queue", "gpu", AT, "uid 0"),
             Paused("job", "backup", AT + 5, "uid 7", "still"),
@@ -323,6 +366,7 @@ def test_the_plan_is_kept_as_it_changes(ledger):
             ("default", None),
             ("gpu", 1),
         ]
+        assert [tuple(pool) for pool in history.pools()] == [("default", 0, None), ("models", 2, 4)]
     ledger.commit(
         [
             Resumed("job", "backup", AT),

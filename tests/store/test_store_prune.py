@@ -5,15 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store.lives import AT, a_ledger, finished, queued
+from store.lives import AT, a_ledger, done, finished, queued
 
+from jobrun.domain.definition import encode
 from jobrun.domain.instants import DAY, SECOND
-from jobrun.domain.job import Retention
-from jobrun.domain.ledger import JobListed, RunCreated
+from jobrun.domain.job import Checkpoint, Job, Retention, ShellCommand
+from jobrun.domain.ledger import JobListed, Reported, RunCreated, RunMoved
 from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept
+from jobrun.domain.report import Report
 from jobrun.domain.run import Cause, Fence, Outcome
 from jobrun.store import prune
-from jobrun.store.prune import EVENTS_KEPT
+from jobrun.store.prune import EVENTS_KEPT, checkpoints_of
 from jobrun.store.reader import History
 
 FOREVER = Retention(keep_for=100 * 366 * DAY)
@@ -132,6 +134,36 @@ def test_log_files_of_what_went_are_named(ledger):
     with History(ledger._path) as history:
         assert history.attempts(2) == history.outputs(2) == []
         assert len(history.attempts(3)) == len(history.outputs(3)) == 1
+
+
+def test_checkpoints_of_what_went_are_named_and_reports_go_with_their_attempts(ledger):
+    body = encode(Job(name="backup", body=ShellCommand("x"), checkpoint=Checkpoint()))
+    odd = encode(Job(name="backup", body=ShellCommand('"checkpoint":{'), env={"checkpoint": "{"}))
+    ledger.commit(
+        [DefinitionSeen(7, "backup", "7" * 12, body, AT), DefinitionSeen(8, "backup", "8" * 12, odd, AT)]
+    )
+    for number, definition in ((1, 7), (2, 8), (3, 7)):
+        ledger.commit(finished(queued(number, definition_id=definition)))
+        ledger.commit([Reported(Fence(number, 1), Report(result="1"))])
+    (pruned,) = prune_all(ledger, AT + DAY, {"backup": replace(FOREVER, keep_succeeded=1)})
+    assert pruned.checkpoints == (Path("checkpoints/backup/1"),) == (checkpoints_of("backup", 1),)
+    assert kept(ledger) == [3]
+    with History(ledger._path) as history:
+        assert (history.reports(1), len(history.reports(3))) == ([], 1)
+
+
+def test_a_run_stays_as_long_as_another_goes_on_from_its_checkpoint(ledger):
+    for number in (1, 2, 3):
+        ledger.commit(finished(queued(number)))
+    where = f"/var/lib/jobrun/{checkpoints_of('backup', 2)}/epoch_7.bin"
+    later = queued(4, resume_from=where)
+    ledger.commit([RunCreated(later)])
+    nothing = {"backup": Retention(keep_for=0, keep_succeeded=0, keep_failed=0)}
+    prune_all(ledger, AT + DAY, nothing, limit=1)
+    assert kept(ledger) == [2, 4]
+    ledger.commit([RunMoved(later, done(later))])
+    prune_all(ledger, AT + DAY, nothing)
+    assert kept(ledger) == []
 
 
 def test_old_host_events_go(ledger):

@@ -94,6 +94,25 @@ def test_a_database_of_an_earlier_version_opens_with_all_it_knew(tmp_path, dump)
     ledger.close()
 
 
+def test_a_database_of_version_2_knows_what_runs_were_handed_and_reported(tmp_path):
+    from_dump(tmp_path / "jobrun.db", Path(__file__).parent / "old" / "v2.sql")
+    Ledger(tmp_path / "jobrun.db").close()
+    with History(tmp_path / "jobrun.db") as history:
+        given = history.run(4).run
+        assert (given.data, given.resume_from) == (
+            '{"limit":3}',
+            "/var/lib/jobrun/checkpoints/backup/1/epoch_7.bin",
+        )
+        assert history.result(4) == '{"rows":3}'
+        ((attempt, report),) = history.reports(1)
+        assert (attempt, report.error.type, report.progress.state) == (2, "builtins.OSError", "copying")
+        assert report.error.traceback.splitlines()[-1] == "OSError: no space left"
+        assert [(pool.name, pool.min, pool.max) for pool in history.pools()] == [
+            ("default", 0, None),
+            ("models", 1, 2),
+        ]
+
+
 def test_the_rows_code_names_every_column():
     columns = [row[1] for row in fresh().execute("PRAGMA table_info(runs)")]
     assert sorted(column.strip() for column in RUN_COLUMNS.split(",")) == sorted(columns)
