@@ -43,7 +43,7 @@ def read_bulk(word: str) -> list[Any]:
     with sys.stdin.buffer if word == "-" else Path(word).open("rb") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                values.append(_value(line, f"{place}, line {number}:"))
+                values.append(_value(line, f"Line {number} of {place}"))
     if not values:
         raise UsageError(f"{place} has no line with data.", "Each line is the data of one run, as JSON.")
     return values

@@ -91,9 +91,10 @@ SHAPES: tuple[tuple[str, str, str], ...] = (
     (
         "workers",
         "jobrun workers --json",
-        "The warm workers, and the pools that jobs name. `state` is one of `starting`, `idle`, `busy`, "
-        "`stalled`, `retiring`; `run` and `job` are what it is at, `waiting` counts the calls that it has "
-        "not begun. `age` and `cpu` are seconds. `jobs` counts the warm jobs of a pool.",
+        "The warm workers, and the pools of the job file and of jobs. `state` is `starting`, `idle`, `busy`, "
+        "`stalled` or `retiring`; `run` and `job` are what it is at, `waiting` counts the calls that it has "
+        "not begun. `age` and `cpu` are seconds. `jobs` counts the warm jobs of a pool; "
+        "`max` null is the number of processors.",
     ),
     (
         "checkpoints",

@@ -71,7 +71,11 @@ def _find(reach: Reach, target: str) -> RunRow:
 
     if target.isdecimal():
         return find_run(reach, int(target))
-    rows = reach.history.runs(RunFilter(job=target, outcomes=_MADE), limit=1) if reach.has_store else []
-    if not rows:
-        raise never_ran(reach, target)
-    return rows[0]
+    if reach.has_store:
+        rows = reach.history.runs(RunFilter(job=target, outcomes=_MADE), limit=1)
+        if rows:
+            return rows[0]
+        row = reach.history.last_run(target, has_started=True)
+        if row is not None:
+            raise NotFound(f"No run of {target} has ended yet.", f"Wait for it: jobrun wait {row.run.id}")
+    raise never_ran(reach, target)
