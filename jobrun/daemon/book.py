@@ -123,6 +123,10 @@ class Book:
         pool = min(open_lanes, key=lambda pool: lanes[pool][0])
         return self.runs[heapq.heappop(lanes[pool])[1]]
 
+    def push_back(self, run: Run) -> None:
+        """A run that was taken is not started after all."""
+        self._enqueue(run)
+
     def park(self, run: Run) -> None:
         """Set a waiting run aside until an attempt of its job ends."""
         heapq.heappush(self._parked.setdefault(run.job, []), (run.priority, run.id))

@@ -8,8 +8,10 @@ worker makes it is the pool's business (`pools`).
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from jobrun.conf.paths import Places
 from jobrun.daemon.inbox import Happened
 from jobrun.daemon.limitwatch import LimitWatch
 from jobrun.daemon.worker import Call, Worker, whole
@@ -29,15 +31,17 @@ from jobrun.domain.events import (
     Terminate,
 )
 from jobrun.domain.instants import SECOND, Duration, Instant
+from jobrun.domain.job import OutputMode
 from jobrun.domain.ledger import Reported
 from jobrun.domain.records import OutputKept
 from jobrun.domain.report import Report
 from jobrun.domain.retry import signal_number
 from jobrun.domain.run import Cause, Exit, Fence
 from jobrun.proc import kin
-from jobrun.proc.files import read_status
+from jobrun.proc.environment import data_of
+from jobrun.proc.files import AttemptFiles, attempt_files, read_status
 from jobrun.proc.identity import send_signal
-from jobrun.proc.output import drop_files, keep_output
+from jobrun.proc.output import drop_paths, keep_output
 from jobrun.proc.spec import Marker
 from jobrun.proc.spool import read_tail, said
 from jobrun.proc.tree import kill_tree, signal_tree, sweep_call
@@ -53,17 +57,19 @@ class Calls:
         *,
         post: Callable[[Happened], None],
         store_id: str,
+        places: Places,
         limits: LimitWatch,
         now: Callable[[], Instant],
         draw: Callable[[], float],
     ) -> None:
         self._post = post
         self._store_id = store_id
+        self._places = places
         self._limits = limits
         self._now = now
         self._draw = draw
         self._under_way: dict[Fence, Call] = {}
-        self._ended: dict[Fence, tuple[Call, tuple[OutputKept, ...]]] = {}
+        self._ended: dict[Fence, list[str]] = {}
 
     def __contains__(self, fence: object) -> bool:
         return fence in self._under_way or fence in self._ended
@@ -92,7 +98,8 @@ class Calls:
         worker = call.worker
         if worker is not None and not call.is_watched:
             call.is_watched = True
-            self._limits.begin(call.fence, call.job, call.files, worker.identity, self._marker(call))
+            files = self._files_of(call)
+            self._limits.begin(call.fence, call.job, files, worker.identity, self._marker(call))
 
     def ended(self, call: Call, message: Mapping[str, Any]) -> None:
         """Its worker says that it is over, and how."""
@@ -100,9 +107,9 @@ class Calls:
         assert worker is not None
         self._over(call)
         has_output = bool(message.get("out") or message.get("err"))
-        outputs = tuple(keep_output(call.fence, call.files, call.job.log_max)) if has_output else ()
-        tree_may_live = bool(message.get("children")) or kin.has_strangers()
-        left = self._sweep(call, worker) if tree_may_live and not call.job.leave_children else 0
+        outputs = self._keep_output(call) if has_output else ()
+        may_have_left = message.get("children") is True or not (worker.is_reaper or not kin.has_strangers())
+        left = self._sweep(call, worker) if may_have_left and not call.job.leave_children else 0
         report = message.get("report")
         if report is True:
             report = read_tail(call.files.status)
@@ -114,28 +121,29 @@ class Calls:
             max_rss=whole(message.get("rss"), None),
             left_behind=max(left, call.escaped),
         )
-        self._finish(call, exit, outputs, said(call.files, report if isinstance(report, dict) else None))
+        self._finish(call, exit, outputs, report if isinstance(report, dict) else None)
 
     def died(self, call: Call, worker: Worker, exit: Exit, *, oom: bool) -> None:
         """Its worker ended in the middle of it: that is the call's end too, unless it wrote another one."""
         self._over(call)
-        written = read_status(call.files.status)
+        written = read_status(Path(call.files.status))
         left = 0 if call.job.leave_children else self._sweep(call, worker)
-        outputs = tuple(keep_output(call.fence, call.files, call.job.log_max))
-        report = said(call.files, read_tail(call.files.status) if written is not None else None)
-        whole = exit if written is None else written
-        self._finish(call, replace(whole, left_behind=max(left, call.escaped)), outputs, report, oom=oom)
+        outputs = self._keep_output(call)
+        report = read_tail(call.files.status) if written is not None else None
+        whole_exit = exit if written is None else written
+        whole_exit = replace(whole_exit, left_behind=max(left, call.escaped))
+        self._finish(call, whole_exit, outputs, report, oom=oom)
 
     def give_back(self, call: Call, why: str, cause: Cause = Cause.SPAWN) -> None:
         """Nothing of it ran, and here it will not."""
         self._over(call)
-        self._ended[call.fence] = (call, ())
+        self._ended[call.fence] = self._gone_with(call, ())
         self._tell(call, NeverBegan(self._now(), cause, f"{why}; the attempt is given back"))
 
     def fail(self, call: Call, sentence: str) -> None:
         """There is no worker that could make it."""
         self._over(call)
-        self._ended[call.fence] = (call, ())
+        self._ended[call.fence] = self._gone_with(call, ())
         self._tell(call, SpawnFailed(self._now(), sentence, self._draw()))
 
     def act(self, effect: Effect) -> None:
@@ -161,10 +169,7 @@ class Calls:
 
     def forget(self, fence: Fence) -> None:
         """Its end is durable: its files go."""
-        found = self._ended.pop(fence, None)
-        if found is not None:
-            call, outputs = found
-            drop_files(call.files, outputs)
+        drop_paths(self._ended.pop(fence, ()))
 
     def let_go(self) -> None:
         """Stop watching; what runs goes on by itself."""
@@ -185,13 +190,43 @@ class Calls:
         call: Call,
         exit: Exit,
         outputs: tuple[OutputKept, ...],
-        report: Report | None,
+        told: dict[str, Any] | None,
         *,
         oom: bool = False,
     ) -> None:
-        self._ended[call.fence] = (call, outputs)
+        report = said(call.files.prefix, told)
+        self._ended[call.fence] = self._gone_with(call, outputs, report)
         event = Exited(self._now(), exit, self._draw(), oom, report)
         self._post(Happened(call.run.id, event, call.fence, (*outputs, *reported(call.fence, report))))
+
+    def _gone_with(
+        self, call: Call, outputs: tuple[OutputKept, ...], report: Report | None = None
+    ) -> list[str]:
+        """The files that go once the call's end is durable; the status file last of all."""
+        prefix = call.files.prefix
+        names = [output.stream for output in outputs if output.path is None]
+        if data_of(call.job, call.run) is not None:
+            names += ("data", "call")
+        if report is not None and (report.progress or report.retry_in is not None):
+            names.append("notes")
+        if report is not None and report.result is not None:
+            names.append("result")
+        return [*(f"{prefix}.{name}" for name in names), call.files.status]
+
+    def _keep_output(self, call: Call) -> tuple[OutputKept, ...]:
+        return tuple(keep_output(call.fence, self._files_of(call), call.job.log_max))
+
+    def _files_of(self, call: Call) -> AttemptFiles:
+        switch = call.kind.who.switch
+        return attempt_files(
+            call.fence,
+            attempts_dir=self._places.attempts,
+            logs_dir=self._places.logs,
+            opened_at=call.run.created_at,
+            split=call.job.output is OutputMode.SPLIT,
+            owner=switch[0] if switch is not None else None,
+            warm=True,
+        )
 
     def _sweep(self, call: Call, worker: Worker) -> int:
         return sweep_call(worker.identity, worker.python, self._marker(call), worker.own_children)

@@ -129,7 +129,7 @@ class Engine:
             for message in messages:
                 self._handle(batch, message)
             if self.admitting and asyncio.get_running_loop().time() >= self.hold_until:
-                moves.admit(self.book, batch)
+                moves.admit(self.book, batch, self._wished_gone(batch))
             for where in batch.rearm:
                 self._dues.tell_next(batch, where)
             if batch.facts:
@@ -226,6 +226,14 @@ class Engine:
         for reply, result in batch.replies:
             _send(reply, result)
         self._hand_out_deferred(batch)
+
+    def _wished_gone(self, batch: Batch) -> set[int]:
+        """Runs that somebody wants to end: once given back, they must not be handed out again first."""
+        waiting = [message for messages in self._deferred.values() for message in messages]
+        wished: set[int] = set()
+        for message in (*waiting, *(message for _, message in batch.deferred)):
+            wished.update(message.runs if isinstance(message, StopAsked) else (message.run_id,))
+        return wished
 
     def _hand_out_deferred(self, batch: Batch) -> None:
         """Wishes that met a run between intent and process come back once it has left that state."""

@@ -5,6 +5,7 @@ the host's in the human form.
 """
 
 import json
+import re
 import sys
 import time
 import traceback
@@ -27,6 +28,7 @@ _EVENT_LEVELS = {
     "daemon.forcing": "warning",
     "reload.refused": "error",
 }
+_BARE = re.compile(r'[^\s="]+')
 _COLOURS = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m"}
 
 
@@ -38,6 +40,8 @@ class Log:
         self._lowest = LEVELS[level]
         self._stream = stream if stream is not None else sys.stderr
         self._colour = not self._json and self._stream.isatty()
+        self._second = -1
+        self._second_text = ""
 
     def __call__(
         self, event: str, *, level: str = "", exc_info: BaseException | None = None, **fields: Any
@@ -69,13 +73,20 @@ class Log:
 
     def _as_text(self, event: str, level: str, fields: dict[str, Any]) -> str:
         trace = fields.pop("traceback", "")
-        words = " ".join(f"{key}={_quoted(value)}" for key, value in fields.items())
-        # Not `time.strftime` alone: its clock is a coarse one, and late by up to a tick over a full second.
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time()))
-        line = f"{stamp} {level:<7} {event:<16} {words}".rstrip()
+        words = " ".join([f"{key}={_quoted(value)}" for key, value in fields.items()])
+        line = f"{self._stamp()} {level:<7} {event:<16} {words}".rstrip()
         if self._colour and level in _COLOURS:
             line = f"{_COLOURS[level]}{line}\x1b[0m"
         return f"{line}\n{trace.rstrip()}" if trace else line
+
+    def _stamp(self) -> str:
+        """The local time, worked out once a second: thousands of lines can be of one."""
+        # Not `time.strftime` alone: its clock is a coarse one, and late by up to a tick over a full second.
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._second_text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        return self._second_text
 
 
 def _plain(value: Any) -> Any:
@@ -87,9 +98,9 @@ def _plain(value: Any) -> Any:
 
 
 def _quoted(value: Any) -> str:
+    if type(value) is int:
+        return str(value)
     if isinstance(value, list):
         return ",".join(_quoted(item) for item in value) or "-"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if text and not any(ch.isspace() or ch in '"=' or not ch.isprintable() for ch in text):
-        return text
-    return json.dumps(text, ensure_ascii=False)
+    return text if _BARE.fullmatch(text) and text.isprintable() else json.dumps(text, ensure_ascii=False)

@@ -1,5 +1,6 @@
 """Creating runs and moving them: the only code that calls the state machine."""
 
+from collections.abc import Container
 from dataclasses import replace
 
 from jobrun.daemon.batch import Batch
@@ -44,7 +45,7 @@ _WAITS_FOR_PROCESS = (StopRequested, HardLimit, SoftLimit, MemoryExceeded, TooMa
 def apply(book: Book, batch: Batch, message: Happened) -> None:
     """Apply an event to its run; one about an attempt that is over is refused by its fence."""
     run = book.runs.get(message.run_id)
-    if run is None or (message.fence is not None and message.fence != run.fence):
+    if run is None or (message.fence is not None and message.fence.attempt != run.attempt):
         batch.note("event.stale", run=message.run_id, kind=type(message.event).__name__)
         return
     if isinstance(run.status, Starting) and isinstance(message.event, _WAITS_FOR_PROCESS):
@@ -173,8 +174,9 @@ def define(book: Book, batch: Batch, job: Job) -> int:
     return known
 
 
-def admit(book: Book, batch: Batch) -> None:
+def admit(book: Book, batch: Batch, wished_gone: Container[int] = ()) -> None:
     """Start waiting runs while their queues have places and their jobs allow it."""
+    spared: list[Run] = []
     for queue in list(book.queues_waiting()):
         if ("queue", queue) in book.pauses:
             continue
@@ -184,12 +186,16 @@ def admit(book: Book, batch: Batch) -> None:
             if run is None:
                 break
             job = book.job_of(run)
-            if not may_run_beside(job.overlap) and book.has_process_of(run.job):
+            if run.id in wished_gone:
+                spared.append(run)
+            elif not may_run_beside(job.overlap) and book.has_process_of(run.job):
                 book.park(run)
             elif (late := _too_late(run, job, batch.now)) is not None:
                 move(book, batch, run, StopRequested(batch.now, Cause.DEADLINE, detail=late))
             else:
                 move(book, batch, run, Admitted(batch.now))
+    for run in spared:
+        book.push_back(run)
 
 
 def _too_late(run: Run, job: Job, now: Instant) -> str | None:

@@ -22,10 +22,11 @@ from jobrun.domain.job import Job, Pool, PythonCall
 from jobrun.domain.retry import signal_name
 from jobrun.domain.run import Cause, Exit, Run
 from jobrun.proc.cgroup import Delegated
-from jobrun.proc.files import AttemptFiles, has_begun
+from jobrun.proc.files import has_begun
+from jobrun.proc.output import drop_paths
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spool import revoke
-from jobrun.proc.workerspec import WorkerKind, call_text, env_file_marks, worker_kind
+from jobrun.proc.workerspec import CallFiles, WorkerKind, call_text, env_file_marks, worker_kind
 
 # So many workers of one kind may end before they have made a call; then their calls fail.
 _MOST_STILLBORN = 3
@@ -56,6 +57,8 @@ class Pools:
         self._room_changed = room_changed
         self._host_trouble = host_trouble
         self._cpus = cpus
+        self._places = places
+        self._spool = str(places.attempts)
         self._store_id = store_id
         self._environ = environ
         self._now = now
@@ -79,10 +82,13 @@ class Pools:
     def __iter__(self) -> Iterator[Worker]:
         return iter(self._crew)
 
-    def start(self, run: Run, job: Job, files: AttemptFiles) -> None:
+    def start(self, run: Run, job: Job) -> None:
         """Have the run's current attempt made by a worker. Raises SpawnRefused."""
         kind = self._kind_of(run, job)
-        call = Call(run, job, kind, files)
+        fence = run.fence
+        name = str(fence)
+        files = CallFiles(name, f"{self._spool_of(kind)}/{name}", self._places.state_dir)
+        call = Call(run, job, kind, files, fence)
         self._calls.add(call)
         self._waiting.setdefault(kind.pool, deque()).append(call)
         self._feed(kind.pool)
@@ -168,6 +174,10 @@ class Pools:
         kind = worker_kind(job, self._environ)
         self._kinds[run.definition_id] = (marks, kind)
         return kind
+
+    def _spool_of(self, kind: WorkerKind) -> str:
+        owner = kind.who.switch
+        return self._spool if owner is None else f"{self._spool}/u{owner[0]}"
 
     def _feed(self, name: str) -> None:
         """Hand out what waits, as far as there are workers for it; start what is missing."""
@@ -351,7 +361,7 @@ class Pools:
                 self._calls.died(call, worker, exit, oom=oom)
                 worker.runs_done += 1
             else:
-                call.files.status.unlink(missing_ok=True)
+                drop_paths([call.files.status])
                 self._send_elsewhere(worker, call)
         if not worker.runs_done and not worker.is_retiring:
             self._note_stillborn(worker, exit)

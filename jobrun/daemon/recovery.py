@@ -92,7 +92,7 @@ def drop_leftovers(places: Places, history: History, live: Iterable[Run]) -> int
     """
     current = {run.fence for run in live if run.has_process}
     statuses = {fence: path for path in _statuses(places.attempts) if (fence := _fence_of(path)) is not None}
-    at_work = {worker_of(path) for fence, path in statuses.items() if fence in current}
+    at_work = {worker_of(str(path)) for fence, path in statuses.items() if fence in current}
     dropped = 0
     for fence, path in statuses.items():
         if fence in current or (fence.run_id == 0 and fence.attempt in at_work):
@@ -132,7 +132,7 @@ def _recover_one(
 ) -> bool:
     files = supervisor.files_of(run, job)
     if is_warm(job) and isinstance(run.status, Starting):
-        _take_back(files.status)
+        _take_back(str(files.status))
     identity = _identity(run, job, files, host)
     child = adopt(identity, files, supervisor.group_of(run, job)) if identity is not None else None
     fence = run.fence
@@ -173,7 +173,7 @@ def _recover_one(
     return False
 
 
-def _take_back(status: Path) -> None:
+def _take_back(status: str) -> None:
     """A call that no worker has claimed stays unbegun; one that has been says so within moments.
 
     An old worker may still have it in its socket, and would begin it beside the next attempt.
@@ -191,7 +191,7 @@ def _identity(run: Run, job: Job, files: AttemptFiles, host: Host) -> ProcessIde
     if isinstance(run.status, Running | Stopping):
         return run.status.process
     if is_warm(job):
-        return leader_of(files.status)
+        return leader_of(str(files.status))
     return find_started(host.store_id, run.fence)
 
 

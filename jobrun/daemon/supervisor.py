@@ -172,7 +172,7 @@ class Supervisor:
         run, job = found
         try:
             if is_warm(job):
-                self._pools.start(run, job, self.files_of(run, job))
+                self._pools.start(run, job)
                 return
             spec = attempt_spec(
                 job,

@@ -19,13 +19,13 @@ from jobrun.domain.job import Job, Pool
 from jobrun.domain.run import Exit, Fence, ProcessIdentity, Run
 from jobrun.proc import kin
 from jobrun.proc.cgroup import Delegated
-from jobrun.proc.files import AttemptFiles, open_regular
+from jobrun.proc.files import open_regular
 from jobrun.proc.identity import cpu_time, identify, resident_memory
 from jobrun.proc.output import drop_files
 from jobrun.proc.spawn import Child, start
 from jobrun.proc.spec import Marker
 from jobrun.proc.tree import living_below, sweep
-from jobrun.proc.workerspec import LARGEST_DATAGRAM, WorkerKind, hello, retire, worker_spec
+from jobrun.proc.workerspec import LARGEST_DATAGRAM, CallFiles, WorkerKind, hello, retire, worker_spec
 
 _AT_ONCE = 64
 
@@ -37,18 +37,15 @@ class Call:
     run: Run
     job: Job
     kind: WorkerKind
-    files: AttemptFiles
+    files: CallFiles
+    fence: Fence
     worker: "Worker | None" = None
     begun: float | None = None
     begun_at: Instant = 0
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     is_watched: bool = False
     escaped: int = 0
-
-    @property
-    def fence(self) -> Fence:
-        """The fence of the attempt."""
-        return self.run.fence
+    leftovers: list[str] = field(default_factory=list)
 
     def cancel_timers(self) -> None:
         """Its limits count no more."""
@@ -70,6 +67,7 @@ class Worker:
         self.child = child
         self.started = self.idle_since = loop.time()
         self.python: ProcessIdentity | None = None
+        self.is_reaper = False
         self.own_children: frozenset[tuple[int, int]] = frozenset()
         self.version = ""
         self.calls: dict[str, Call] = {}
@@ -131,12 +129,12 @@ class Worker:
         if not self.calls:
             kin.note_busy(self.identity)
         call.worker = self
-        self.calls[str(call.fence)] = call
+        self.calls[call.files.name] = call
         return True
 
     def take_off(self, call: Call) -> None:
         """The call is over, or not its own any more."""
-        self.calls.pop(str(call.fence), None)
+        self.calls.pop(call.files.name, None)
         call.worker = None
         if not self.calls:
             self.idle_since = asyncio.get_running_loop().time()
@@ -167,6 +165,7 @@ class Worker:
         pid = message.get("pid")
         self.python = identify(pid) if isinstance(pid, int) else None
         self.version = str(message.get("python", ""))
+        self.is_reaper = message.get("reaper") is True
         if self.python is None:
             return False
         if self.pool.on_start is not None:

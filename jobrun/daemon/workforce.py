@@ -52,7 +52,7 @@ def build_workforce(
 ) -> Workforce:
     """Wire it to the engine, whose plan says what the pools are."""
     limits = LimitWatch(lambda fence, event: post(Happened(fence.run_id, event, fence)), now)
-    calls = Calls(post=post, store_id=store_id, limits=limits, now=now, draw=draw)
+    calls = Calls(post=post, store_id=store_id, places=places, limits=limits, now=now, draw=draw)
     pools = Pools(
         calls,
         pool_of=lambda name: engine.book.plan.pool(name),  # noqa: PLW0108  the plan is another one after a reload

@@ -17,7 +17,7 @@ from jobrun.domain.job import Checkpoint, Job
 from jobrun.domain.run import Run
 from jobrun.proc.account import Account
 from jobrun.proc.environment import expand
-from jobrun.proc.files import AttemptFiles, open_regular
+from jobrun.proc.files import open_regular
 from jobrun.proc.refusal import refused
 
 LATEST = "latest"
@@ -30,7 +30,7 @@ _LARGEST_INDEX = 1 << 20
 def checkpoint_environment(
     job: Job,
     run: Run,
-    files: AttemptFiles,
+    state_dir: Path,
     *,
     env: Mapping[str, str],
     base: Mapping[str, str],
@@ -43,9 +43,9 @@ def checkpoint_environment(
     wish = job.checkpoint
     if wish is None:
         return {"JOBRUN_RESUME_FROM": run.resume_from} if run.resume_from else {}
-    root = _root(job, wish, files, env, base)
+    root = _root(job, wish, state_dir, env, base)
     own = root if wish.dir is not None else root / str(run.id)
-    _make(own, who, below=files.state_dir if wish.dir is None else None)
+    _make(own, who, below=state_dir if wish.dir is None else None)
     found = {
         "JOBRUN_CHECKPOINT_DIR": str(own),
         "JOBRUN_CHECKPOINT_KEEP": str(wish.keep),
@@ -111,10 +111,10 @@ def run_directory(job: str, run_id: int, state_dir: Path) -> Path:
 
 
 def _root(
-    job: Job, wish: Checkpoint, files: AttemptFiles, env: Mapping[str, str], base: Mapping[str, str]
+    job: Job, wish: Checkpoint, state_dir: Path, env: Mapping[str, str], base: Mapping[str, str]
 ) -> Path:
     if wish.dir is None:
-        return run_directory(job.name, 0, files.state_dir).parent
+        return run_directory(job.name, 0, state_dir).parent
     return Path(env["HOME"] or "/", expand(wish.dir, env, base, "checkpoint.dir"))
 
 

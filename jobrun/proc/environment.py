@@ -18,7 +18,6 @@ from jobrun.domain.instants import to_iso
 from jobrun.domain.job import Job
 from jobrun.domain.run import Run
 from jobrun.proc.account import Account
-from jobrun.proc.files import AttemptFiles
 from jobrun.proc.refusal import SpawnRefused, refused
 
 RUN_ID = "JOBRUN_RUN_ID"
@@ -57,8 +56,11 @@ def job_environment(job: Job, *, base: Mapping[str, str], account: Account) -> d
     return env
 
 
-def run_environment(job: Job, run: Run, files: AttemptFiles, store_id: str) -> dict[str, str]:
-    """The variables that tell a run who it is, and where it can say something."""
+def run_environment(job: Job, run: Run, prefix: str, store_id: str) -> dict[str, str]:
+    """The variables that tell a run who it is, and where it can say something.
+
+    `prefix` is what the paths of the attempt's files in its spool begin with.
+    """
     env = {
         RUN_ID: str(run.id),
         STORE_ID: store_id,
@@ -66,13 +68,13 @@ def run_environment(job: Job, run: Run, files: AttemptFiles, store_id: str) -> d
         "JOBRUN_JOB": job.name,
         "JOBRUN_MAX_ATTEMPTS": str(run.max_attempts),
         "JOBRUN_QUEUE": run.queue,
-        "JOBRUN_RESULT": str(files.result),
-        "JOBRUN_NOTES": str(files.notes),
+        "JOBRUN_RESULT": f"{prefix}.result",
+        "JOBRUN_NOTES": f"{prefix}.notes",
     }
     if run.slot is not None:
         env["JOBRUN_SCHEDULED_AT"] = to_iso(run.slot.scheduled_at)
     if data_of(job, run) is not None:
-        env["JOBRUN_DATA"] = str(files.data)
+        env["JOBRUN_DATA"] = f"{prefix}.data"
     return env
 
 

@@ -49,14 +49,9 @@ class AttemptFiles:
         return [("out", self.out)] + ([("err", self.err)] if self.err is not None else [])
 
     @property
-    def notes(self) -> Path:
-        """What the job says of itself while it runs: progress, and when it wants to be tried again."""
-        return self.spool / f"{self.fence}.notes"
-
-    @property
-    def result(self) -> Path:
-        """What a shell job gives back ($JOBRUN_RESULT)."""
-        return self.spool / f"{self.fence}.result"
+    def prefix(self) -> str:
+        """What the paths of the attempt's files in its spool begin with."""
+        return f"{self.spool}/{self.fence}"
 
     @property
     def report(self) -> Path:
@@ -68,10 +63,10 @@ class AttemptFiles:
         """The run's data, for those who read files ($JOBRUN_DATA)."""
         return self.spool / f"{self.fence}.data"
 
-    @property
-    def said(self) -> tuple[Path, ...]:
-        """Every file by which the daemon and the job's code speak to each other."""
-        return self.notes, self.result, self.report, self.data
+
+# By which the daemon and the job's code speak to each other: what a job says while it runs, what a
+# shell job and what a fresh call gives back, the run's data, and a call too large for a message.
+SPOKEN = ("notes", "result", "report", "data", "call")
 
 
 def attempt_files(
@@ -155,7 +150,7 @@ def _open(path: Path, flags: int, doing: str) -> int:
         raise refused(error, f"{doing} {path}", ours=True) from error
 
 
-def open_regular(path: Path) -> int:
+def open_regular(path: Path | str) -> int:
     """Open a file that a job's user may have put something else in place of, for reading. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -196,10 +191,10 @@ def read_status(path: Path) -> Exit | None:
     )
 
 
-def has_begun(path: Path) -> bool:
+def has_begun(path: Path | str) -> bool:
     """Whether the surrounding sh took its first step, so that the command may have run."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123
             return file.read(len(_BEGAN)) == _BEGAN
     except OSError:
         return False

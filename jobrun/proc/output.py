@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jobrun.domain.records import OutputKept
 from jobrun.domain.run import Fence
-from jobrun.proc.files import AttemptFiles, open_regular
+from jobrun.proc.files import SPOKEN, AttemptFiles, open_regular
 from jobrun.proc.punch import punch_hole
 
 SMALL = 16384
@@ -172,11 +172,17 @@ def _span(fd: int, start: int, length: int) -> Iterator[bytes]:
 def drop_files(files: AttemptFiles, kept: Iterable[OutputKept] = ()) -> None:
     """Remove what the store now holds itself: status file, empty outputs, and those kept in a row."""
     stay = {entry.stream for entry in kept if entry.path is not None}
-    gone = [path for stream, path in files.streams if stream not in stay]
+    gone = [str(path) for stream, path in files.streams if stream not in stay]
+    prefix = files.prefix
     # The status file goes last: as long as it is there, a later daemon knows that something is left to drop.
-    for path in (*gone, *files.said, files.status):
+    drop_paths([*gone, *(f"{prefix}.{name}" for name in SPOKEN), str(files.status)])
+
+
+def drop_paths(paths: Iterable[str]) -> None:
+    """Remove files that may be there."""
+    for path in paths:
         with suppress(OSError):
-            path.unlink()
+            os.unlink(path)  # noqa: PTH108  the hot path of every run's end
 
 
 def trim_running(path: Path, log_max: int) -> bool:

@@ -97,8 +97,8 @@ def attempt_spec(
         owner=who.switch[0] if who.switch is not None else None,
     )
     env = job_environment(job, base=base_environ, account=who)
-    env |= run_environment(job, run, files, store_id)
-    env |= checkpoint_environment(job, run, files, env=env, base=base_environ, who=who)
+    env |= run_environment(job, run, files.prefix, store_id)
+    env |= checkpoint_environment(job, run, files.state_dir, env=env, base=base_environ, who=who)
     cwd = directory(job, env, base_environ, who)
     run_line, words, call = _command(job, env, cwd, who, files)
     prepare_spool(files, who)

@@ -60,21 +60,23 @@ def write_data(files: AttemptFiles, text: str, who: Account) -> None:
 
 def read_said(files: AttemptFiles) -> Report | None:
     """What the attempt said of itself; None if it said nothing. Odd contents count as nothing said."""
-    report = _object(_read(files.report, LARGEST_REPORT))
+    prefix = files.prefix
+    report = _object(_read(f"{prefix}.report", LARGEST_REPORT))
     if report is None:
-        report = read_tail(files.status)
-    return said(files, report)
+        report = read_tail(str(files.status))
+    return said(prefix, report)
 
 
-def said(files: AttemptFiles, report: dict[str, Any] | None) -> Report | None:
-    """The same, where the report is already known."""
+def said(prefix: str, report: dict[str, Any] | None) -> Report | None:
+    """The same, where the report is already known. `prefix` begins the paths of the attempt's files."""
     found = read_report(report) if report else Report()
     result = found.result
-    if result is None and (text := _read(files.result, _LARGEST_RESULT)) is not None:
+    if result is None and (text := _read(f"{prefix}.result", _LARGEST_RESULT)) is not None:
         result = _json_text(text)
-    progress, retry_in = read_notes(files.notes)
-    whole = Report(result=result, error=found.error, progress=progress, retry_in=retry_in)
-    return whole if whole != Report() else None
+    progress, retry_in = read_notes(f"{prefix}.notes")
+    if result is None and found.error is None and progress is None and retry_in is None:
+        return None
+    return Report(result=result, error=found.error, progress=progress, retry_in=retry_in)
 
 
 def find_progress(fence: Fence, attempts_dir: Path) -> Progress | None:
@@ -82,10 +84,10 @@ def find_progress(fence: Fence, attempts_dir: Path) -> Progress | None:
     name = f"{fence}.notes"
     usual = attempts_dir / name
     path = usual if usual.exists() else next(attempts_dir.glob(f"u[0-9]*/{name}"), usual)
-    return read_notes(path)[0]
+    return read_notes(str(path))[0]
 
 
-def read_notes(path: Path) -> tuple[Progress | None, int | None]:
+def read_notes(path: str) -> tuple[Progress | None, int | None]:
     """Progress, and the wait (microseconds) after which the job wants to be tried again."""
     text = _read(path, 2 * _SLOT)
     if text is None:
@@ -96,7 +98,7 @@ def read_notes(path: Path) -> tuple[Progress | None, int | None]:
     return read_progress(progress) if progress is not None else None, wait if is_span else None
 
 
-def read_tail(status: Path) -> dict[str, Any] | None:
+def read_tail(status: str) -> dict[str, Any] | None:
     """What a warm worker wrote behind the header of a status file: who it is, at the end the report too."""
     try:
         fd = open_regular(status)
@@ -107,7 +109,7 @@ def read_tail(status: Path) -> dict[str, Any] | None:
         return None
 
 
-def leader_of(status: Path) -> ProcessIdentity | None:
+def leader_of(status: str) -> ProcessIdentity | None:
     """The leader of the worker that took this call; None if no worker did."""
     tail = read_tail(status)
     leader = tail.get("leader") if tail is not None else None
@@ -119,7 +121,7 @@ def leader_of(status: Path) -> ProcessIdentity | None:
     return ProcessIdentity(pid, ticks, boot)
 
 
-def worker_of(status: Path) -> int | None:
+def worker_of(status: str) -> int | None:
     """The number of the worker that took this call; None if no worker did."""
     tail = read_tail(status)
     number = tail.get("worker") if tail is not None else None
@@ -128,7 +130,7 @@ def worker_of(status: Path) -> int | None:
 
 def worker_status(files: AttemptFiles) -> Path | None:
     """The status file of the worker that took the call: how it ended, whoever was there to see it."""
-    number = worker_of(files.status)
+    number = worker_of(str(files.status))
     return None if number is None else files.spool.joinpath(f"{Fence(0, number)}.status")
 
 
@@ -138,7 +140,7 @@ def worker_exit(files: AttemptFiles) -> Exit | None:
     return None if path is None else read_status(path)
 
 
-def revoke(status: Path) -> bool:
+def revoke(status: str) -> bool:
     """Take back a call that no worker has begun: whoever makes the status file first has it.
 
     True if it was ours to take. Raises SpawnRefused if the file cannot be made.
@@ -152,7 +154,7 @@ def revoke(status: Path) -> bool:
     return True
 
 
-def _read(path: Path, most: int) -> bytes | None:
+def _read(path: str, most: int) -> bytes | None:
     """The content of a file that a job may have written; None if there is none, or too much."""
     with suppress(OSError):
         fd = open_regular(path)

@@ -13,16 +13,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from jobrun.domain.instants import Instant, seconds
-from jobrun.domain.job import Job, Limits, Pool, PythonCall
+from jobrun.domain.job import Job, Limits, OutputMode, Pool, PythonCall
 from jobrun.domain.run import Fence, ProcessIdentity, Run
 from jobrun.proc import inheritance
 from jobrun.proc.account import Account, account
 from jobrun.proc.cgroup import Delegated
 from jobrun.proc.checkpoints import checkpoint_environment
 from jobrun.proc.environment import STORE_ID, data_of, job_environment, run_environment
-from jobrun.proc.files import AttemptFiles, attempt_files
+from jobrun.proc.files import attempt_files
 from jobrun.proc.refusal import SpawnRefused, refused
 from jobrun.proc.script import RUN_ARGV, limit_lines, sh_argv, surround
 from jobrun.proc.spec import (
@@ -57,6 +58,19 @@ class WorkerKind:
     umask: int
     nice: int | None
     python_path: tuple[str, ...]
+
+
+class CallFiles(NamedTuple):
+    """Where the files of a call lie, as text: thousands of them are made in a second."""
+
+    name: str
+    prefix: str
+    state_dir: Path
+
+    @property
+    def status(self) -> str:
+        """The status file, which the worker makes."""
+        return f"{self.prefix}.status"
 
 
 def worker_kind(job: Job, base_environ: Mapping[str, str]) -> WorkerKind:
@@ -151,6 +165,7 @@ def hello(kind: WorkerKind, pool: Pool, number: int, leader: ProcessIdentity) ->
             "worker": number,
             "leader": [leader.pid, leader.start_ticks, leader.boot_id],
             "python_path": list(kind.python_path),
+            "cwd": kind.cwd,
             "on_start": pool.on_start,
             "on_stop": pool.on_stop,
         }
@@ -165,7 +180,7 @@ def retire() -> bytes:
 def call_text(
     job: Job,
     run: Run,
-    files: AttemptFiles,
+    files: CallFiles,
     kind: WorkerKind,
     *,
     store_id: str,
@@ -175,22 +190,24 @@ def call_text(
     body = job.body
     assert isinstance(body, PythonCall)
     limits = job.limits
-    env = run_environment(job, run, files, store_id)
+    env = run_environment(job, run, files.prefix, store_id)
     if job.checkpoint is not None or run.resume_from is not None:
-        env |= checkpoint_environment(job, run, files, env=kind.env, base=base_environ, who=kind.who)
+        env |= checkpoint_environment(
+            job, run, files.state_dir, env=kind.env, base=base_environ, who=kind.who
+        )
     text = _text(
         {
             "op": "call",
-            "fence": str(run.fence),
+            "fence": files.name,
             "target": body.target,
             "args": list(body.args),
             "kwargs": dict(body.kwargs),
             "env": env,
-            "status": str(files.status),
-            "out": str(files.out),
-            "err": str(files.err) if files.err is not None else None,
+            "status": files.status,
+            "out": f"{files.prefix}.out",
+            "err": f"{files.prefix}.err" if job.output is OutputMode.SPLIT else None,
             "data": data_of(job, run),
-            "data_file": str(files.data),
+            "data_file": f"{files.prefix}.data",
             "soft": soft_limit(job),
             "cpu": seconds(limits.cpu_time) if limits.cpu_time is not None else None,
             "memory": limits.memory,
@@ -200,9 +217,9 @@ def call_text(
     return text if len(text) <= LARGEST_DATAGRAM else _by_file(text, files, kind.who)
 
 
-def _by_file(text: bytes, files: AttemptFiles, who: Account) -> bytes:
+def _by_file(text: bytes, files: CallFiles, who: Account) -> bytes:
     """A call too large for a datagram lies in a file of the spool; the worker removes it."""
-    path = files.spool / f"{files.fence}.call"
+    path = f"{files.prefix}.call"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         fd = os.open(path, flags, 0o600)
@@ -212,7 +229,7 @@ def _by_file(text: bytes, files: AttemptFiles, who: Account) -> bytes:
                 os.fchown(fd, who.switch[0], who.switch[1])
     except OSError as error:
         raise refused(error, f"write the call {path}", ours=True) from error
-    return _text({"op": "call", "file": str(path)})
+    return _text({"op": "call", "fence": files.name, "file": path})
 
 
 def _text(message: Mapping[str, object]) -> bytes:

@@ -204,6 +204,9 @@ class Worker:
         if leftovers.left_threads(self._before):
             retire = retire or "threads"
         children = leftovers.left_children(self._before)
+        if children:
+            # They live in this worker's session: the next call's could not be told from them.
+            retire = retire or "children"
         out, err = self._streams.end(may_keep=not children)
         is_kept = self._status.complete(code, times, report)
         forget_notes()

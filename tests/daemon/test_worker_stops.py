@@ -91,7 +91,7 @@ def test_a_soft_limit_that_nobody_catches_ends_the_call(workers):
 
 def test_a_stop_reaches_the_whole_family(workers):
     run_id = workers.live.run("family")
-    child, away = map(int, until(lambda: len(workers.printed(run_id).split()) == 2 and workers.printed(run_id).split()))
+    child, away = map(int, until(lambda: workers.printed(run_id).splitlines()[:1])[0].split())
     workers.live.client.call("cancel", runs=[run_id])
     assert workers.live.done(run_id).status.outcome is Outcome.CANCELLED
     workers.gone(child, away)
@@ -222,7 +222,8 @@ def test_a_call_that_waits_behind_others_can_be_cancelled(workers):
 
 def test_a_stopped_worker_is_reported(daemon):
     workers = worker_daemon(
-        daemon, '[pools.default]\nstalled_after = "100ms"\n[jobs.hold]\npython = "tasks:hold"\nargs = ["{gate}"]\n'
+        daemon,
+        '[pools.default]\nstalled_after = "1s"\n[jobs.hold]\npython = "tasks:hold"\nargs = ["{gate}"]\n',
     ).start()
     run_id = workers.live.run("hold")
     pid = workers.pid_in(run_id)
@@ -235,7 +236,7 @@ def test_a_stopped_worker_is_reported(daemon):
 
 
 def test_unbegun_calls_of_a_killed_daemon_run_once(workers):
-    """What was on its way to a worker is given back by the next daemon, and the old worker leaves it alone."""
+    """What was on its way to a worker is given back by the next daemon; the old worker leaves it alone."""
     workers.live.client.call("run", job="add", bulk=[None] * 300)
     workers.live.kill()
     workers.start()

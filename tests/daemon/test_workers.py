@@ -142,9 +142,7 @@ def test_a_worker_is_replaced_after_its_number_of_calls(daemon):
 
 
 def test_idle_workers_end_down_to_the_least_number(daemon):
-    workers = worker_daemon(
-        daemon, '[pools.default]\nmin = 1\nmax = 3\nidle = "100ms"\n' + JOBS
-    ).start()
+    workers = worker_daemon(daemon, '[pools.default]\nmin = 1\nmax = 3\nidle = "100ms"\n' + JOBS).start()
     until(lambda: [w["state"] for w in workers.workers()] == ["idle"], "one worker to be there by itself")
     runs = [workers.live.run("hold") for _ in range(3)]
     for run_id in runs:
@@ -245,4 +243,4 @@ def test_a_stop_leaves_no_worker(workers):
     pid = pid_of(workers, workers.run("who"))
     assert workers.live.stop() == 0
     workers.gone(pid)
-    assert [path for path in Path(workers.live.places.attempts).iterdir()] == []
+    assert list(Path(workers.live.places.attempts).iterdir()) == []

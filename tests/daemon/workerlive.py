@@ -10,7 +10,7 @@ from jobrun.domain.run import Run
 
 # The functions that the tests' jobs call. What they print is the run's own log.
 MODULE = '''
-import os, signal, subprocess, sys, threading, time
+import builtins, os, signal, subprocess, sys, threading, time
 
 def add(a, b):
     return a + b
@@ -55,7 +55,7 @@ def quit(code):
     sys.exit(code)
 
 def fail(kind="ValueError", text="no good"):
-    raise getattr(__builtins__, kind, None)(text) if not isinstance(__builtins__, dict) else __builtins__[kind](text)
+    raise getattr(builtins, kind)(text)
 
 def eat(megabytes, gate):
     block = bytearray(megabytes << 20)
@@ -122,7 +122,8 @@ def worker_daemon(make, job_file: str, **more) -> WorkerDaemon:
     live = make("", **more)
     daemon = WorkerDaemon(live)
     text = job_file.replace("{code}", str(daemon.code)).replace("{gate}", str(daemon.gate))
-    live.config.write_text(f'[defaults]\npython_path = ["{daemon.code}"]\n\n{text}')
+    # What comes before the first table of the text belongs to the defaults.
+    live.config.write_text(f'[defaults]\npython_path = ["{daemon.code}"]\n{text}')
     return daemon
 
 
