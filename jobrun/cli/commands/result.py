@@ -13,7 +13,7 @@ from jobrun.store.views import RunFilter, RunRow
 
 EXAMPLES = (
     ("jobrun result 41", "what run 41 returned, as JSON"),
-    ("jobrun result train | jq .accuracy", "of the job's last finished run"),
+    ("jobrun result train", "of the job's last finished run"),
 )
 
 _MADE = tuple(outcome for outcome in Outcome if outcome is not Outcome.SKIPPED)
