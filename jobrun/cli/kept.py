@@ -75,13 +75,14 @@ def _directory(job: Job, run: Run, state_dir: Path) -> Path:
 
 def checkpoint_shape(entry: Entry, zone: tzinfo | None) -> dict[str, Any]:
     """One checkpoint."""
+    meta = entry.get("meta")
     return {
         "step": entry["step"],
         "path": str(entry["path"]),
         "at": iso(_saved_at(entry), zone),
         "run": entry.get("run"),
         "attempt": entry.get("attempt"),
-        "meta": entry.get("meta") or {},
+        "meta": meta if isinstance(meta, dict) else {},
     }
 
 

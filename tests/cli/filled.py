@@ -173,6 +173,12 @@ class Filling:
             self.facts.append(Reported(run.fence, report))
         return self.drive(run, Exited(at, end, 0.5, report=report))
 
+    def again(self, run: Run) -> Run:
+        """The next attempt of a run that waits for it."""
+        assert isinstance(run.status, Delayed)
+        later = run.status.until
+        return self.start(self.drive(run, DelayOver(later)), later)
+
     def printed(
         self, run: Run, body: bytes | None, stream: str = "out", attempt: int | None = None, **more: object
     ) -> None:
@@ -212,8 +218,7 @@ def fill(state_dir: Path) -> None:
         progress = Progress(moment - SECOND, 80.0, "upload", {"part": 4}) if number == 2 else None
         report = it.finish(report, moment, 3, left_behind=number, report=Report(progress=progress))
         if isinstance(report.status, Delayed):
-            later = report.status.until
-            report = it.start(it.drive(report, DelayOver(later)), later)
+            report = it.again(report)
 
     missed = it.run("poll", NOON - 3 * HOUR)  # 3: a missed stretch
     it.create(
