@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MINUTES ?= 10
 
-.PHONY: help setup demo test torture replay matrix lint format generate clean
+.PHONY: help setup demo test torture boot replay matrix lint format generate clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: $(STAMP) ## Run the tests (some of them: make test ARGS='tests/domain -k c
 
 torture: $(STAMP) ## Run the long torture tests
 	JOBRUN_TORTURE=long $(BIN)/python -m pytest -m torture $(ARGS)
+
+boot: $(STAMP) ## Boot a real systemd in a machine and try the units there (root; ARGS='--suite bookworm')
+	$(BIN)/python tests/boot/run.py $(ARGS)
 
 replay: $(STAMP) ## Run the crontab of sixty lines and compare with cron (MINUTES=10)
 	$(BIN)/python tests/harness/replay.py --minutes $(MINUTES) $(ARGS)

@@ -37,16 +37,22 @@ def _release() -> Finding:
 
 
 def _supervision(scene: Scene) -> Iterator[Finding]:
-    from jobrun.proc.cgroup import look_for_delegated
+    from jobrun.proc.cgroup import controllers_on, look_for_delegated
     from jobrun.proc.host import has_pidfd, has_subreaper
 
     root = Path("/proc/self") if scene.pid is None else Path(f"/proc/{scene.pid}")
     found = look_for_delegated(root)
     whose = "of the daemon" if scene.pid is not None else "here"
     if found is not None:
-        path, has_subgroup = found
-        limits = "with memory limits by the kernel" if has_subgroup else "memory limits by measuring"
-        yield Finding("cgroup", OK, f"delegated {whose}: {path}, {limits}")
+        path, _ = found
+        on = sorted(controllers_on(path))
+        held = f"limits of {' and '.join(on)} held by the kernel" if on else "limits held by measuring"
+        hint = (
+            ""
+            if on
+            else "The kernel can hold them with systemd 254 or newer, and DelegateSubgroup= in the unit."
+        )
+        yield Finding("cgroup", OK, f"delegated {whose}: {path}, {held}", hint)
     else:
         told = f"none delegated {whose}: what escapes a job is found by its environment and parentage"
         hint = "Run the daemon as the systemd unit, which has Delegate=yes."

@@ -58,12 +58,34 @@ class _PostingExecutor(BaseExecutor):  # type: ignore[misc]
         self._run_job_success(job.id, [])
 
 
+class _Scheduler(AsyncIOScheduler):  # type: ignore[misc]
+    """Looks once after many changes.
+
+    APScheduler asks the loop for a look after each of them, as from another
+    thread: thousands at a start or a reload, and a byte for each in the loop's pipe.
+    """
+
+    _is_asked = False
+
+    def wakeup(self) -> None:
+        """Compare all alarms with the clock as soon as the loop comes to it."""
+        if not self._is_asked:
+            self._is_asked = True
+            self._eventloop.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._is_asked = False
+        if self.running:
+            self._stop_timer()
+            self._start_timer(self._process_jobs())
+
+
 class Alarm:
     """Rings when a schedule's next slot comes. Used from the loop's thread only."""
 
     def __init__(self, ring: Callable[[ScheduleId], None], next_at: NextAt) -> None:
         self._next_at = next_at
-        self._scheduler = AsyncIOScheduler(
+        self._scheduler = _Scheduler(
             timezone=UTC,
             job_defaults={"coalesce": False, "misfire_grace_time": None, "max_instances": 1 << 30},
         )

@@ -123,6 +123,14 @@ class Book:
         pool = min(open_lanes, key=lambda pool: lanes[pool][0])
         return self.runs[heapq.heappop(lanes[pool])[1]]
 
+    def waiting_for(self, pool: str) -> int:
+        """How many queued runs the pool's workers are to make."""
+        return sum(
+            run_id in self.runs and isinstance(self.runs[run_id].status, Queued)
+            for lanes in self._waiting.values()
+            for _, run_id in lanes.get(pool, ())
+        )
+
     def push_back(self, run: Run) -> None:
         """A run that was taken is not started after all."""
         self._enqueue(run)

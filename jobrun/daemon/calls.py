@@ -68,6 +68,7 @@ class Calls:
         self._limits = limits
         self._now = now
         self._draw = draw
+        self.on_begun: Callable[[], None] = lambda: None
         self._under_way: dict[Fence, Call] = {}
         self._ended: dict[Fence, list[str]] = {}
 
@@ -91,6 +92,7 @@ class Calls:
         assert worker is not None
         call.begun = asyncio.get_running_loop().time()
         call.begun_at = at
+        self.on_begun()
         self._tell(call, Spawned(at, worker.identity))
 
     def watch_closely(self, call: Call) -> None:

@@ -95,14 +95,6 @@ class Control:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         uid = _peer_uid(writer)
-        if uid not in (0, os.geteuid()):
-            refusal = JobrunError(
-                f"User {_user_name(uid)} may not control this daemon.",
-                "It answers to its own user and to root.",
-            )
-            writer.write(encode_error(refusal))
-            await writer.drain()
-            return
         while True:
             try:
                 line = await reader.readline()
@@ -111,6 +103,11 @@ class Control:
                 await writer.drain()
                 return
             if not line:
+                return
+            # After the question was read: who is still writing it when we hang up never sees the answer.
+            if uid not in (0, os.geteuid()):
+                writer.write(encode_error(_refusal_to(uid)))
+                await writer.drain()
                 return
             writer.write(await self._reply(line, _user_name(uid)))
             await writer.drain()
@@ -125,6 +122,13 @@ class Control:
             return encode_error(
                 Bug("The daemon could not answer.", "This is a bug; its log has the details.")
             )
+
+
+def _refusal_to(uid: int) -> JobrunError:
+    return JobrunError(
+        f"User {_user_name(uid)} may not control this daemon.",
+        "It answers to its own user and to root.",
+    )
 
 
 def _peer_uid(writer: asyncio.StreamWriter) -> int:

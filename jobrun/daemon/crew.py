@@ -6,6 +6,7 @@ makes which call is decided elsewhere (`pools`).
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jobrun.conf.paths import Places
@@ -22,33 +23,36 @@ from jobrun.proc.workerspec import WorkerKind
 _FAREWELL = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class CrewSetting:
+    """Where workers live. `numbers` gives each its own: no two that can be alive at once have one,
+    whichever daemon started them."""
+
+    places: Places
+    store_id: str
+    cgroups: Delegated | None
+    numbers: Iterator[int]
+    now: Callable[[], Instant]
+    log: Callable[..., None]
+
+
 class Crew:
-    """Every worker process of the daemon. Owns their readers in the loop."""
+    """Worker processes of the daemon. Owns their readers in the loop."""
 
     def __init__(
         self,
+        setting: CrewSetting,
         *,
         heard: Callable[[Worker, Mapping[str, Any]], None],
         listened: Callable[[Worker], None],
         ended: Callable[[Worker, Exit], None],
-        places: Places,
-        store_id: str,
-        cgroups: Delegated | None,
-        now: Callable[[], Instant],
-        log: Callable[..., None],
     ) -> None:
+        self._setting = setting
         self._heard = heard
         self._listened = listened
         self._ended = ended
-        self._places = places
-        self._store_id = store_id
-        self._cgroups = cgroups
-        self._now = now
-        self._log = log
         self._workers: dict[int, Worker] = {}
         self._one_ended = asyncio.Event()
-        # No two workers that can be alive at once have one number, whichever daemon started them.
-        self._last_number = now() // 1000
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(list(self._workers.values()))
@@ -59,16 +63,16 @@ class Crew:
 
     def start(self, kind: WorkerKind, pool: Pool) -> Worker:
         """Start one more. Raises SpawnRefused."""
-        self._last_number += 1
+        setting = self._setting
         worker = start_worker(
-            self._last_number,
+            next(setting.numbers),
             kind,
             pool,
-            store_id=self._store_id,
-            attempts_dir=self._places.attempts,
-            logs_dir=self._places.logs,
-            opened_at=self._now(),
-            cgroups=self._cgroups,
+            store_id=setting.store_id,
+            attempts_dir=setting.places.attempts,
+            logs_dir=setting.places.logs,
+            opened_at=setting.now(),
+            cgroups=setting.cgroups,
         )
         self._workers[worker.number] = worker
         loop = asyncio.get_running_loop()
@@ -114,7 +118,7 @@ class Crew:
         for worker in self:
             self._stop_listening(worker)
             if worker.current is None:
-                kill_tree(worker.identity, Marker(0, self._store_id))
+                kill_tree(worker.identity, Marker(0, self._setting.store_id))
                 worker.bury()
             else:
                 worker.close()
@@ -142,4 +146,4 @@ class Crew:
         loop.remove_reader(worker.child.fileno())
 
     def _tell(self, event: str, worker: Worker, *, level: str = "debug", **fields: Any) -> None:
-        self._log(event, level=level, pool=worker.pool.name, worker=worker.number, **fields)
+        self._setting.log(event, level=level, pool=worker.pool.name, worker=worker.number, **fields)

@@ -1,6 +1,7 @@
 """Side tasks that are nobody else's: pruning old history, and watching the job files for changes."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -37,7 +38,7 @@ async def prune_for_ever(
 
 
 async def prune_once(writer: Writer, book: Book, places: Places, now: Instant) -> Pruned:
-    """One round of pruning, and the removal of the logs that went with it."""
+    """One round of pruning, and the removal of the logs and checkpoints that went with it."""
     retention: Mapping[str, Retention] = {job.name: job.retention for job in book.plan.jobs.values()}
     pruned = await writer.call(lambda: writer.ledger.prune(now, retention, _PRUNE_AT_ONCE))
     for log in pruned.logs:
@@ -48,6 +49,9 @@ async def prune_once(writer: Writer, book: Book, places: Places, now: Instant) -
         except OSError:
             # The day's folder still holds other logs.
             pass
+    for directory in pruned.checkpoints:
+        # Whatever is in it now was the run's; what cannot be removed is nobody's concern but the disk's.
+        shutil.rmtree(places.state_dir / directory, ignore_errors=True)
     return pruned
 
 

@@ -45,6 +45,12 @@ class _Held:
         group = cgroup.group_of(self.identity)
         return None if group is not None and group.processes is not None else self.job.limits.processes
 
+    @property
+    def most_memory(self) -> int | None:
+        """The same for memory. The kernel counts a page that processes share once, we for each of them."""
+        group = cgroup.group_of(self.identity)
+        return None if group is not None and group.memory is not None else self.job.limits.memory
+
 
 class LimitWatch:
     """Looks at running attempts. Lives in the loop's thread."""
@@ -106,7 +112,7 @@ class LimitWatch:
                 held.looks_left = _QUICK_LOOKS
 
     def _weigh(self, fence: Fence, held: _Held) -> None:
-        limit = held.job.limits.memory
+        limit = held.most_memory
         if limit is None:
             return
         rss = tree_rss(held.identity, held.marker)

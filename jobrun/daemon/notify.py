@@ -13,6 +13,7 @@ class Notifier:
         # Taken out of the environment so that no job believes that it is meant.
         address = environ.pop("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._last_status = ""
 
     def ready(self, status: str) -> None:
         """Start-up or a reload is complete."""
@@ -27,8 +28,10 @@ class Notifier:
         self._send(f"STOPPING=1\nSTATUS={status}")
 
     def status(self, status: str) -> None:
-        """One line for `systemctl status`."""
-        self._send(f"STATUS={status}")
+        """One line for `systemctl status`; sent only if it has changed."""
+        if status != self._last_status:
+            self._last_status = status
+            self._send(f"STATUS={status}")
 
     def _send(self, text: str) -> None:
         if not self._address:

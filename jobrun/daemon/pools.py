@@ -7,21 +7,22 @@ waits here is durable as an intent and has not begun, so it can always be given
 back.
 """
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jobrun.conf.paths import Places
 from jobrun.daemon.calls import Calls
-from jobrun.daemon.crew import Crew
+from jobrun.daemon.crew import Crew, CrewSetting
 from jobrun.daemon.durations import Durations
+from jobrun.daemon.policy import Policies
+from jobrun.daemon.sizing import Sizing
 from jobrun.daemon.worker import Call, Worker, whole
 from jobrun.domain.events import Effect, Forget, Recall
-from jobrun.domain.instants import SECOND, Instant, seconds
+from jobrun.domain.instants import SECOND
 from jobrun.domain.job import Job, Pool, PythonCall
 from jobrun.domain.retry import signal_name
 from jobrun.domain.run import Cause, Exit, Run
-from jobrun.proc.cgroup import Delegated
 from jobrun.proc.files import has_begun
 from jobrun.proc.output import drop_paths
 from jobrun.proc.refusal import SpawnRefused
@@ -40,38 +41,34 @@ class Pools:
     def __init__(
         self,
         calls: Calls,
+        setting: CrewSetting,
+        policies: Policies,
         *,
         pool_of: Callable[[str], Pool],
         room_changed: Callable[[], None],
         host_trouble: Callable[[str], None],
         cpus: int,
-        places: Places,
-        store_id: str,
         environ: Mapping[str, str],
-        cgroups: Delegated | None,
-        now: Callable[[], Instant],
-        log: Callable[..., None],
     ) -> None:
         self._calls = calls
+        self._policies = policies
         self._pool_of = pool_of
         self._room_changed = room_changed
         self._host_trouble = host_trouble
-        self._cpus = cpus
-        self._places = places
-        self._spool = str(places.attempts)
-        self._store_id = store_id
+        self._state_dir = setting.places.state_dir
+        self._spool = str(setting.places.attempts)
+        self._store_id = setting.store_id
         self._environ = environ
-        self._now = now
-        self._log = log
+        self._now = setting.now
+        self._log = setting.log
         self._crew = Crew(
+            setting,
             heard=self._hear,
             listened=lambda worker: self._feed(worker.pool.name),
             ended=self._worker_ended,
-            places=places,
-            store_id=store_id,
-            cgroups=cgroups,
-            now=now,
-            log=log,
+        )
+        self._sizing = Sizing(
+            self._crew, policies, pool_of=pool_of, cpus=cpus, environ=environ, log=setting.log
         )
         self._waiting: dict[str, deque[Call]] = {}
         self._rooms: dict[str, int] = {}
@@ -87,7 +84,7 @@ class Pools:
         kind = self._kind_of(run, job)
         fence = run.fence
         name = str(fence)
-        files = CallFiles(name, f"{self._spool_of(kind)}/{name}", self._places.state_dir)
+        files = CallFiles(name, f"{self._spool_of(kind)}/{name}", self._state_dir)
         call = Call(run, job, kind, files, fence)
         self._calls.add(call)
         self._waiting.setdefault(kind.pool, deque()).append(call)
@@ -116,6 +113,7 @@ class Pools:
         """Have every worker replaced: at once if it is idle, else after its calls."""
         self._kinds.clear()
         self._stillborn.clear()
+        self._policies.recycle()
         for worker in self._crew:
             self.retire(worker, why)
 
@@ -130,26 +128,27 @@ class Pools:
 
     def most(self, pool: Pool) -> int:
         """How many workers the pool may have."""
-        return pool.max if pool.max is not None else self._cpus
+        return self._sizing.most(pool)
+
+    def backlog(self, pool: str) -> int:
+        """How many calls wait here for a worker."""
+        return len(self._waiting.get(pool, ()))
+
+    def kind_of(self, job: Job) -> WorkerKind | None:
+        """The kind of worker that a job's calls need; None if there cannot be one."""
+        try:
+            return worker_kind(job, self._environ)
+        except SpawnRefused:
+            return None
 
     def prestart(self, job: Job) -> None:
-        """Start a worker that can take this job's calls, if the pool has fewer than its least number."""
+        """Start a worker that can take this job's calls, if its pool has fewer than are to be there."""
         assert isinstance(job.body, PythonCall)
-        pool = self._pool_of(job.body.pool)
-        if sum(not worker.is_retiring for worker in self._crew.of(pool.name)) >= pool.min:
-            return
-        try:
-            self._crew.start(worker_kind(job, self._environ), pool)
-        except SpawnRefused as refusal:
-            self._log("worker.not_started", level="warning", pool=pool.name, error=refusal.sentence)
+        self._sizing.prestart(job, self._pool_of(job.body.pool))
 
     def shrink(self, now: float) -> None:
-        """End what has been idle for too long, down to the least number of each pool."""
-        for worker in sorted(self._crew, key=lambda worker: worker.idle_since):
-            pool = self._pool_of(worker.pool.name)
-            staying = sum(not other.is_retiring for other in self._crew.of(pool.name))
-            if worker.is_idle and staying > pool.min and now - worker.idle_since >= seconds(pool.idle):
-                self.retire(worker, "it is idle")
+        """End what is idle and not needed."""
+        self._sizing.shrink(now)
 
     def unblock(self, now: float) -> None:
         """Take back what waits in a worker behind a call that takes longer than was expected."""
@@ -163,7 +162,7 @@ class Pools:
 
     async def close(self) -> None:
         """Have every idle worker end; one that makes a call is left to make it."""
-        await self._crew.close()
+        await asyncio.gather(self._crew.close(), self._policies.close())
 
     def _kind_of(self, run: Run, job: Job) -> WorkerKind:
         """Worked out once a definition, and again when one of its environment files changed."""
@@ -240,38 +239,14 @@ class Pools:
             self._calls.fail(call, refusal.sentence)
 
     def _grow(self, pool: Pool, waiting: deque[Call]) -> None:
-        """Start workers for what waits, as many as the pool may have."""
-        wanted = Counter(call.kind.key for call in waiting)
-        kinds = {call.kind.key: call.kind for call in waiting}
-        for worker in self._crew.of(pool.name):
-            if worker.python is None and not worker.has_failed:
-                wanted[worker.kind.key] -= 1
-        for key, count in wanted.items():
-            for _ in range(count):
-                if len(self._crew.of(pool.name)) >= self.most(pool):
-                    self._make_way(pool, key)
-                    return
-                if not self._try_start(kinds[key], pool, waiting):
-                    return
-
-    def _make_way(self, pool: Pool, key: str) -> None:
-        """The pool is full: an idle worker of another kind ends, the one that was idle longest."""
-        workers = self._crew.of(pool.name)
-        if any(worker.is_retiring and not worker.calls for worker in workers):
+        """Start workers for what waits. If one cannot start, the calls that need it do not wait for it."""
+        found = self._sizing.grow(pool, (call.kind for call in waiting))
+        if found is None:
             return
-        idle = [worker for worker in workers if worker.is_idle and worker.kind.key != key]
-        if idle:
-            self.retire(min(idle, key=lambda worker: worker.idle_since), "it makes way for another kind")
-
-    def _try_start(self, kind: WorkerKind, pool: Pool, waiting: deque[Call]) -> bool:
-        try:
-            self._crew.start(kind, pool)
-        except SpawnRefused as refusal:
-            for call in [call for call in waiting if call.kind.key == kind.key]:
-                waiting.remove(call)
-                self._refused(call, refusal)
-            return False
-        return True
+        kind, refusal = found
+        for call in [call for call in waiting if call.kind.key == kind.key]:
+            waiting.remove(call)
+            self._refused(call, refusal)
 
     def _hear(self, worker: Worker, message: Mapping[str, Any]) -> None:
         operation = message.get("op")

@@ -8,15 +8,17 @@ how long a call takes.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from jobrun.daemon.book import Book
 from jobrun.daemon.calls import Calls
 from jobrun.daemon.inbox import Happened
+from jobrun.daemon.policy import Policies
 from jobrun.daemon.pools import Pools
 from jobrun.daemon.worker import Worker
 from jobrun.domain.events import GraceOver, MemoryExceeded
 from jobrun.domain.instants import Instant, seconds
-from jobrun.domain.job import Plan, is_warm
+from jobrun.domain.job import Job, PythonCall, is_warm
 from jobrun.proc.identity import read_stat, resident_memory
 
 _QUICK = 0.05
@@ -30,16 +32,18 @@ class PoolWatch:
         self,
         pools: Pools,
         calls: Calls,
+        policies: Policies,
         *,
         post: Callable[[Happened], None],
-        plan: Callable[[], Plan],
+        book: Book,
         now: Callable[[], Instant],
         log: Callable[..., None],
     ) -> None:
         self._pools = pools
         self._calls = calls
         self._post = post
-        self._plan = plan
+        self._policies = policies
+        self._book = book
         self._now = now
         self._log = log
         self._timer: asyncio.TimerHandle | None = None
@@ -51,11 +55,11 @@ class PoolWatch:
             self._weigh(worker)
             self._look_at_age(worker, now)
             self._look_for_stall(worker, now)
+        self._ask_policies()
         self._pools.shrink(now)
-        for job in self._plan().jobs.values():
-            if is_warm(job) and job.enabled:
-                self._pools.prestart(job)
-        self._look_soon()
+        for job in self._warm_jobs():
+            self._pools.prestart(job)
+        self.look_soon()
 
     def stop(self) -> None:
         """Look no more."""
@@ -63,7 +67,29 @@ class PoolWatch:
             self._timer.cancel()
             self._timer = None
 
-    def _look_soon(self) -> None:
+    def _warm_jobs(self) -> Iterator[Job]:
+        return (job for job in self._book.plan.jobs.values() if is_warm(job) and job.enabled)
+
+    def _ask_policies(self) -> None:
+        """Once a second each `autoscaler` is asked, in a worker like those of its pool's first job."""
+        plan = self._book.plan
+        if not any(pool.autoscaler for pool in plan.pools.values()):
+            return
+        self._policies.forget(plan.pools)
+        asked: set[str] = set()
+        for job in self._warm_jobs():
+            assert isinstance(job.body, PythonCall)
+            pool = plan.pool(job.body.pool)
+            kind = self._pools.kind_of(job) if pool.autoscaler and pool.name not in asked else None
+            if kind is None:
+                continue
+            asked.add(pool.name)
+            backlog = self._pools.backlog(pool.name) + self._book.waiting_for(pool.name)
+            busy = sum(bool(worker.calls) for worker in self._pools if worker.pool.name == pool.name)
+            self._policies.ask(pool, kind, backlog=backlog, busy=busy, most=self._pools.most(pool))
+
+    def look_soon(self) -> None:
+        """A call is under way: look at it in a moment."""
         if self._timer is None and len(self._calls):
             self._timer = asyncio.get_running_loop().call_later(_QUICK, self._look_quickly)
 
@@ -77,7 +103,7 @@ class PoolWatch:
                 if worker.pool.hard_memory is not None:
                     self._weigh(worker)
         self._pools.unblock(now)
-        self._look_soon()
+        self.look_soon()
 
     def _weigh(self, worker: Worker) -> None:
         pool, python = worker.pool, worker.python

@@ -9,6 +9,7 @@ What the dead daemon had decided and not yet done is done now: a KILL that was
 due, a run that had to make way, files that were no longer needed.
 """
 
+import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -31,10 +32,11 @@ from jobrun.domain.events import (
 )
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Job, Overlap, is_warm
-from jobrun.domain.run import Cause, Fence, ProcessIdentity, Run, Running, Starting, Stopping
+from jobrun.domain.run import Cause, Exit, Fence, ProcessIdentity, Run, Running, Starting, Stopping
 from jobrun.proc.files import AttemptFiles, attempt_files, began_at, has_begun, read_status
 from jobrun.proc.identity import age, rest
 from jobrun.proc.output import drop_files, keep_output
+from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spawn import adopt, find_started
 from jobrun.proc.spec import Marker
 from jobrun.proc.spool import leader_of, read_said, revoke, worker_exit, worker_of
@@ -134,7 +136,8 @@ def _recover_one(
     if is_warm(job) and isinstance(run.status, Starting):
         _take_back(str(files.status))
     identity = _identity(run, job, files, host)
-    child = adopt(identity, files, supervisor.group_of(run, job)) if identity is not None else None
+    group = supervisor.group_of(run, job)
+    child = adopt(identity, files, group) if identity is not None else None
     fence = run.fence
 
     def tell(event: RunEvent) -> None:
@@ -157,16 +160,22 @@ def _recover_one(
         supervisor.remember(fence, files)
         tell(_unbegun(run, host))
         return False
+    was_oom = group is not None and group.was_oom
+    if exit is None and was_oom:
+        # The kernel's word, which outlives both: it killed the whole group, the surrounding sh with it.
+        exit = Exit(ended_at=host.now, signal=signal.SIGKILL)
+    if exit is not None and group is not None:
+        exit = group.account(exit)
     left = 0
     if not job.leave_children:
-        left = sweep(identity, Marker(run.id, host.store_id))
+        left = sweep(identity, Marker(run.id, host.store_id), group=group)
     outputs = tuple(keep_output(fence, files, job.log_max))
     supervisor.remember(fence, files, outputs)
     event = _vanished(run, host)
     if exit is not None:
+        told = replace(exit, left_behind=exit.left_behind + left)
         report = read_said(files)
-        exit = replace(exit, left_behind=exit.left_behind + left)
-        event = Exited(host.now, exit, host.draw(), report=report)
+        event = Exited(host.now, told, host.draw(), was_oom, report)
         post(Happened(run.id, event, fence, (*outputs, *reported(fence, report))))
         return False
     post(Happened(run.id, event, fence, outputs))
@@ -178,7 +187,11 @@ def _take_back(status: str) -> None:
 
     An old worker may still have it in its socket, and would begin it beside the next attempt.
     """
-    if revoke(status):
+    try:
+        if revoke(status):
+            return
+    except SpawnRefused:
+        # The disk is full: then a worker cannot claim it either.
         return
     until = time.monotonic() + _CLAIM_SETTLES
     while not has_begun(status) and time.monotonic() < until:

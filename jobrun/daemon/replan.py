@@ -14,11 +14,13 @@ from jobrun.daemon.book import Book, Cursor, ScheduleId
 from jobrun.daemon.due import Dues
 from jobrun.domain.events import StopRequested
 from jobrun.domain.instants import SECOND, to_iso
-from jobrun.domain.job import Job, Plan, Reboot
+from jobrun.domain.job import Job, Plan, PythonCall, Reboot, is_warm
 from jobrun.domain.ledger import (
     JobListed,
     JobUnlisted,
     MetaSet,
+    PoolListed,
+    PoolUnlisted,
     QueueListed,
     QueueUnlisted,
     ScheduleGone,
@@ -89,6 +91,7 @@ def describe_change(book: Book, dues: Dues, plan: Plan, now: int) -> dict[str, A
         "removed": [{"job": name, "next": next_of(dues, book.plan, name)} for name in change.removed],
         "kept": len(change.kept),
         "queues": list(change.queues),
+        "pools": list(change.pools),
         "settings": list(change.settings),
     }
 
@@ -112,6 +115,13 @@ def _list_queues(book: Book, batch: Batch, plan: Plan, change: PlanChange, *, fi
         batch.facts.append(QueueListed(name, plan.queue(name).concurrency))
     if not first:
         batch.facts.extend(QueueUnlisted(name) for name in change.queues if name not in named)
+    used = {job.body.pool for job in plan.jobs.values() if isinstance(job.body, PythonCall) and is_warm(job)}
+    pools = used | plan.pools.keys()
+    for name in sorted(pools):
+        pool = plan.pool(name)
+        batch.facts.append(PoolListed(name, pool.min, pool.max))
+    if not first:
+        batch.facts.extend(PoolUnlisted(name) for name in change.pools if name not in pools)
 
 
 def _remove(book: Book, batch: Batch, name: str) -> None:

@@ -31,6 +31,7 @@ from jobrun.daemon.opening import book_of, host_id, start_facts
 from jobrun.daemon.recovery import Host, drop_leftovers, recover
 from jobrun.daemon.reloading import Reloader
 from jobrun.daemon.shutdown import Shutdown, Stop
+from jobrun.daemon.signals import listen
 from jobrun.daemon.supervisor import Supervisor
 from jobrun.daemon.timers import DelayTimers
 from jobrun.daemon.workforce import build_workforce
@@ -41,6 +42,7 @@ from jobrun.domain.job import Job, OnStop
 from jobrun.domain.run import Delayed, Fence, Run
 from jobrun.domain.slots import ClockJump
 from jobrun.proc.cgroup import Delegated
+from jobrun.proc.host import is_going_down
 from jobrun.proc.identity import boot_id
 from jobrun.proc.tree import become_subreaper
 from jobrun.store.reader import History
@@ -199,6 +201,8 @@ class Service:
             self._post_seen,
             Host(this_boot, snapshot.store_id, has_booted, now, _RANDOM.random),
         )
+        if self._cgroups is not None:
+            self._cgroups.drop_empty(run.fence for run in live)
         for run in live:
             if isinstance(run.status, Delayed):
                 self._timers.wake_at(run.id, run.status.until)
@@ -240,6 +244,9 @@ class Service:
         self.stopping = True
         self._engine.admitting = False
         self._alarm.stop()
+        if stop.mode is OnStop.LEAVE and is_going_down(self._environ):
+            # What is left to run now would be ended by systemd a moment later, and count as its own failure.
+            stop.mode = OnStop.KILL
         self._notifier.stopping(f"stopping ({stop.mode})")
         self._log("daemon.stopping", mode=stop.mode, running=len(self._supervisor))
         self._workforce.pools.give_back_unbegun()
@@ -297,10 +304,9 @@ class Service:
         return self._workforce.describe()
 
     def _listen_to_signals(self) -> None:
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop, None)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+            listen(number, lambda: self.stop(None))
+        listen(signal.SIGHUP, self._reload_soon)
 
     def _reload_soon(self) -> None:
         self._spawn(self._reloader.reload_unasked(), "reload")
@@ -308,6 +314,7 @@ class Service:
     def _tick(self) -> None:
         self._supervisor.tick()
         self._workforce.watch.tick()
+        self._notifier.status(self._status_line())
         self._timers.look_again()
         try:
             os.utime(self._places.lock)

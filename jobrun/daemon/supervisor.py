@@ -41,11 +41,11 @@ from jobrun.proc.account import owner_of
 from jobrun.proc.cgroup import AttemptCgroup, Delegated
 from jobrun.proc.files import AttemptFiles, attempt_files, never_began
 from jobrun.proc.identity import age
-from jobrun.proc.output import drop_files, keep_output
+from jobrun.proc.output import drop_files, drop_paths, keep_output
 from jobrun.proc.script import SH
 from jobrun.proc.spawn import Child, SpawnRefused, start
 from jobrun.proc.spec import Marker, attempt_spec
-from jobrun.proc.spool import read_said
+from jobrun.proc.spool import read_said, worker_of, worker_status
 from jobrun.proc.tree import kill_tree, reap_strangers, signal_main, signal_tree, sweep
 
 _KILL_AGAIN = 1.0
@@ -139,8 +139,12 @@ class Supervisor:
 
     def group_of(self, run: Run, job: Job) -> AttemptCgroup | None:
         """The control group of the run's current attempt, where groups are delegated to us."""
-        limits = job.limits
-        return self._cgroups.attempt(run.fence, limits.memory, limits.processes) if self._cgroups else None
+        if self._cgroups is None:
+            return None
+        if is_warm(job):
+            number = worker_of(str(self.files_of(run, job).status))
+            return None if number is None else self._cgroups.attempt(Fence(0, number))
+        return self._cgroups.attempt(run.fence, job.limits.memory, job.limits.processes)
 
     def adopt(self, run: Run, job: Job, files: AttemptFiles, child: Child) -> None:
         """Watch an attempt that an earlier daemon started."""
@@ -309,7 +313,11 @@ class Supervisor:
             files, outputs = self._orphaned.pop(fence)
         else:
             return
+        # A worker that an earlier daemon started has nobody else to clear up after it.
+        worker = worker_status(files) if files.warm else None
         drop_files(files, outputs)
+        if worker is not None:
+            drop_paths([str(worker), str(worker.with_suffix(".out"))])
 
     def _tell(self, fence: Fence, event: RunEvent) -> None:
         self._post(Happened(fence.run_id, event, fence))

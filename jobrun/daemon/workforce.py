@@ -1,6 +1,7 @@
 """The parts that make Python calls, wired together: calls, pools, and the watch over the workers."""
 
 import asyncio
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from typing import Any
 
 from jobrun.conf.paths import Places
 from jobrun.daemon.calls import Calls
+from jobrun.daemon.crew import CrewSetting
 from jobrun.daemon.engine import Engine
 from jobrun.daemon.inbox import Happened, Nudge
 from jobrun.daemon.limitwatch import LimitWatch
+from jobrun.daemon.policy import Policies
 from jobrun.daemon.pools import Pools
 from jobrun.daemon.poolwatch import PoolWatch
 from jobrun.domain.instants import Instant
@@ -51,21 +54,21 @@ def build_workforce(
     log: Callable[..., None],
 ) -> Workforce:
     """Wire it to the engine, whose plan says what the pools are."""
+    setting = CrewSetting(places, store_id, cgroups, itertools.count(now() // 1000), now, log)
     limits = LimitWatch(lambda fence, event: post(Happened(fence.run_id, event, fence)), now)
     calls = Calls(post=post, store_id=store_id, places=places, limits=limits, now=now, draw=draw)
+    policies = Policies(setting)
     pools = Pools(
         calls,
-        pool_of=lambda name: engine.book.plan.pool(name),  # noqa: PLW0108  the plan is another one after a reload
+        setting,
+        policies,
+        pool_of=lambda name: engine.book.plan.pool(name),  # noqa: PLW0108  a reload makes another plan
         room_changed=lambda: engine.post(Nudge()),
         host_trouble=host_trouble,
         cpus=os.cpu_count() or 1,
-        places=places,
-        store_id=store_id,
         environ=environ,
-        cgroups=cgroups,
-        now=now,
-        log=log,
     )
     engine.book.room_in = pools.room
-    watch = PoolWatch(pools, calls, post=post, plan=lambda: engine.book.plan, now=now, log=log)
+    watch = PoolWatch(pools, calls, policies, post=post, book=engine.book, now=now, log=log)
+    calls.on_begun = watch.look_soon
     return Workforce(limits, calls, pools, watch)

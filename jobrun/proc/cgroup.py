@@ -3,8 +3,10 @@
 With it nothing can escape, whatever it does to its session, parents or
 environment; without it (`find_delegated` gives None) the other roads of
 `tree.py` do. Delegated is what carries systemd's mark (`Delegate=yes` sets the
-extended attribute `user.delegate` or `trusted.delegate`): anything else
-belongs to somebody who does not expect children there.
+extended attribute `user.delegate` or `trusted.delegate`), and the unit whose
+subgroup we were put into (a user's systemd sets no mark, but puts nobody into a
+subgroup of what it keeps for itself): anything else belongs to somebody who
+does not expect children there.
 
 The memory and pids controllers are switched on only if the daemon was put into
 a subgroup of the delegated one (`DelegateSubgroup=`, systemd 254): otherwise
@@ -16,11 +18,12 @@ Rules from Documentation/admin-guide/cgroup-v2.rst.
 
 import os
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jobrun.domain.run import Fence, ProcessIdentity
+from jobrun.domain.run import Exit, Fence, ProcessIdentity
 from jobrun.proc.identity import rest
 
 _LAST_SINGLE_DIGIT = 9
@@ -51,6 +54,16 @@ class Delegated:
             self.gate,
             processes if "pids" in self.controllers else None,
         )
+
+    def drop_empty(self, kept: Iterable[Fence]) -> None:
+        """Remove the groups that nothing runs in any more, but those of the attempts in `kept`.
+
+        A job with `leave_children` and a daemon that was killed leave such groups.
+        """
+        spared = {f"{_PREFIX}{fence}" for fence in kept}
+        for path in self.path.glob(f"{_PREFIX}*"):
+            if path.name not in spared:
+                AttemptCgroup(path, None, self.gate).remove()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +104,31 @@ class AttemptCgroup:
     @property
     def is_populated(self) -> bool:
         """Whether any process, zombies not counted, is in it or below."""
-        return self._events("cgroup.events").get("populated") == 1
+        return self._counters("cgroup.events").get("populated") == 1
 
     @property
     def was_oom(self) -> bool:
         """Whether the kernel killed something in it for going over `memory.max`."""
-        return self._events("memory.events").get("oom_kill", 0) > 0
+        return self._counters("memory.events").get("oom_kill", 0) > 0
+
+    def account(self, exit: Exit) -> Exit:
+        """The exit with what the kernel has counted for the group, as far as it counts it.
+
+        CPU time is that of every process that ever was in it. The peak is that of
+        the whole group, files that it read and wrote included (memory.peak, Linux
+        5.19), as `limits.memory` is held against it.
+        """
+        cpu = self._counters("cpu.stat")
+        try:
+            peak = int((self.path / "memory.peak").read_text())
+        except (OSError, ValueError):
+            peak = None
+        return replace(
+            exit,
+            user_time=cpu.get("user_usec", exit.user_time),
+            system_time=cpu.get("system_usec", exit.system_time),
+            max_rss=peak if peak is not None else exit.max_rss,
+        )
 
     def pids(self) -> list[int]:
         """The processes in it and in groups made below it."""
@@ -140,13 +172,13 @@ class AttemptCgroup:
 
     def _settles(self, key: str, value: int, patience: float) -> bool:
         until = time.monotonic() + patience
-        while self._events("cgroup.events").get(key, value) != value:
+        while self._counters("cgroup.events").get(key, value) != value:
             if time.monotonic() > until:
                 return False
             rest(0.0005)
         return True
 
-    def _events(self, name: str) -> dict[str, int]:
+    def _counters(self, name: str) -> dict[str, int]:
         try:
             text = (self.path / name).read_text()
         except OSError:
@@ -197,11 +229,22 @@ def look_for_delegated(root: Path = Path("/proc/self")) -> tuple[Path, bool] | N
     own = _own_directory(root)
     if own is None:
         return None
-    has_subgroup = not _is_delegated(own) and _is_delegated(own.parent)
+    has_subgroup = not _is_delegated(own) and (_is_delegated(own.parent) or _is_subgroup_of_unit(own))
     path = own.parent if has_subgroup else own
-    if not _is_delegated(path) or not (path / "cgroup.procs").exists() or not os.access(path, os.W_OK):
+    if not has_subgroup and not _is_delegated(path):
+        return None
+    if not (path / "cgroup.procs").exists() or not os.access(path, os.W_OK):
         return None
     return path, has_subgroup
+
+
+def controllers_on(path: Path) -> frozenset[str]:
+    """Those of our controllers that are switched on for the children of a group."""
+    try:
+        on = (path / "cgroup.subtree_control").read_text().split()
+    except OSError:
+        return frozenset()
+    return frozenset(on) & frozenset(_CONTROLLERS)
 
 
 def _own_directory(root: Path) -> Path | None:
@@ -229,13 +272,15 @@ def _is_delegated(path: Path) -> bool:
     return False
 
 
+def _is_subgroup_of_unit(path: Path) -> bool:
+    """Whether it lies below a service, is no unit itself and not systemd's own (`.control`)."""
+    is_unit = path.suffix in (".service", ".scope", ".slice")
+    return path.parent.suffix == ".service" and not is_unit and not path.name.startswith(".")
+
+
 def _switch_on(path: Path) -> frozenset[str]:
     """Switch the controllers on for the children, as far as there are any; those that are on."""
     for name in _CONTROLLERS:
         with suppress(OSError):
             (path / "cgroup.subtree_control").write_text(f"+{name}")
-    try:
-        on = (path / "cgroup.subtree_control").read_text().split()
-    except OSError:
-        return frozenset()
-    return frozenset(on) & frozenset(_CONTROLLERS)
+    return controllers_on(path)

@@ -32,7 +32,8 @@ class AttemptFiles:
     """Where the files of one attempt lie. `err` is None when both streams share `out`.
 
     `spool` is where the job itself may write (notes, result, report); `day` is
-    the folder in which output that is too large for the store stays.
+    the folder in which output that is too large for the store stays. `warm`
+    are those of a call, whose worker has files of its own beside them.
     """
 
     fence: Fence
@@ -42,6 +43,7 @@ class AttemptFiles:
     state_dir: Path
     spool: Path
     day: Path
+    warm: bool = False
 
     @property
     def streams(self) -> list[tuple[str, Path]]:
@@ -95,6 +97,7 @@ def attempt_files(
         state_dir=logs_dir.parent,
         spool=spool,
         day=day,
+        warm=warm,
     )
 
 

@@ -8,10 +8,13 @@ import ctypes
 import os
 import resource
 import signal
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 _PR_GET_CHILD_SUBREAPER = 37  # prctl(2)
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_SYSTEMD_PATIENCE = 2.0
 _TIMEX_BYTES = 512  # more than `struct timex` has on any Linux
 
 
@@ -41,6 +44,29 @@ def is_clock_synchronised() -> bool | None:
         return None
     state = libc.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))  # modes 0: only reads
     return None if state < 0 else bool(state != _TIME_ERROR)
+
+
+def is_going_down(environ: Mapping[str, str]) -> bool:
+    """Whether the systemd that started us is taking everything down: the host, or the user's session.
+
+    `environ` is our own as it was at the start: systemd.exec(5) says what it sets.
+    False without systemd, and where it does not answer.
+    """
+    if "INVOCATION_ID" not in environ:
+        return False
+    whose = ["--user"] if "MANAGERPID" in environ else []
+    try:
+        done = subprocess.run(
+            ["systemctl", *whose, "is-system-running"],
+            check=False,
+            timeout=_SYSTEMD_PATIENCE,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            env=dict(environ),
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.stdout.strip() == b"stopping"
 
 
 def kernel() -> str:

@@ -68,7 +68,9 @@ class Child:
     def poll(self) -> Exit | None:
         """How it ended, or None while it runs. Reaps it, if it is ours; asked again, answers the same."""
         if self._exit is None:
-            self._exit = self._reap() if self.is_ours else self._look()
+            exit = self._reap() if self.is_ours else self._look()
+            group = cgroup.group_of(self.identity)
+            self._exit = group.account(exit) if exit is not None and group is not None else exit
         return self._exit
 
     def was_oom(self) -> bool:
@@ -274,7 +276,12 @@ def _peak_rss() -> int:
 
 
 def adopt(identity: ProcessIdentity, files: AttemptFiles, group: AttemptCgroup | None = None) -> Child | None:
-    """Watch a leader that an earlier daemon started; None if exactly that process no longer runs."""
+    """Watch a leader that an earlier daemon started; None if exactly that process no longer runs.
+
+    Its control group is known from here on either way: what it left is still in there.
+    """
+    if group is not None and group.path.exists():
+        cgroup.note(identity, group)
     try:
         pidfd = os.pidfd_open(identity.pid)
     except OSError:
@@ -285,8 +292,6 @@ def adopt(identity: ProcessIdentity, files: AttemptFiles, group: AttemptCgroup |
         os.close(pidfd)
         return None
     kin.note_adopted(identity)
-    if group is not None and group.path.exists():
-        cgroup.note(identity, group)
     return Child(identity, pidfd, files, is_ours=ours, own_rss=_peak_rss())
 
 

@@ -159,7 +159,7 @@ def _command(
             line, words = RUN_ARGV, [found, str(_CALL), CALL_FD]
             call = json.dumps(
                 {
-                    "target": body.target,
+                    "target": target_of(body, env),
                     "args": list(body.args),
                     "kwargs": dict(body.kwargs),
                     "python_path": search_path(body, env),
@@ -172,6 +172,11 @@ def _command(
         # A shell may drop variables whose names it could not write; env(1) puts them back.
         words = [program("env", {"PATH": "/usr/bin:/bin"}, "/", who), *odd, *words]
     return line, words, call
+
+
+def target_of(body: PythonCall, env: Mapping[str, str]) -> str:
+    """What is to be called. The path of a script may name variables."""
+    return expand(body.target, env, {}, "python") if body.is_script else body.target
 
 
 def search_path(body: PythonCall, env: Mapping[str, str]) -> list[str]:

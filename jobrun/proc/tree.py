@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from jobrun.domain.run import ProcessIdentity
 from jobrun.proc import cgroup, kin
+from jobrun.proc.cgroup import AttemptCgroup
 from jobrun.proc.environment import RUN_ID, STORE_ID
 from jobrun.proc.identity import (
     ProcStat,
@@ -105,20 +106,29 @@ def kill_tree(identity: ProcessIdentity, marker: Marker, patience: float = PATIE
     return killed
 
 
-def sweep(identity: ProcessIdentity | None, marker: Marker, patience: float = PATIENCE) -> int:
+def sweep(
+    identity: ProcessIdentity | None,
+    marker: Marker,
+    patience: float = PATIENCE,
+    *,
+    group: AttemptCgroup | None = None,
+) -> int:
     """After the leader's end: KILL whatever is left of its tree, and return how many that were.
 
     The usual case, nothing left, costs two system calls and one look at our
     own children, if this process started the leader; else every process of
-    the host is asked for the marker. `identity` is None where it was never known.
+    the host is asked for the marker. `identity` is None where it was never known;
+    then `group` is the attempt's control group, if it may have one.
     """
-    group = cgroup.group_of(identity)
+    group = cgroup.group_of(identity) or group
     left_in_group = group.pids() if group is not None and group.is_populated else []
     if group is not None and left_in_group:
         group.kill(patience)
     killed = len(left_in_group)
     if identity is None or not kin.orphans_reach_us(identity) or not _left_nothing(identity, marker):
         killed += _kill_all(lambda: tree(identity, marker), 0, patience)
+    if group is not None:
+        group.remove()
     if identity is not None:
         cgroup.forget(identity)
         kin.note_swept(identity)

@@ -36,6 +36,7 @@ from jobrun.proc.spec import (
     program,
     search_path,
     soft_limit,
+    target_of,
 )
 from jobrun.proc.spool import prepare_spool
 
@@ -198,7 +199,7 @@ def call_text(
         {
             "op": "call",
             "fence": files.name,
-            "target": body.target,
+            "target": target_of(body, kind.env),
             "args": list(body.args),
             "kwargs": dict(body.kwargs),
             "env": env,

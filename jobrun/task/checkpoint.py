@@ -80,7 +80,7 @@ def save(path: str | os.PathLike[str], step: int, **meta: Any) -> Path:
         entries = [each for each in _entries(home) if each["file"] != name]
         entries.append(entry)
         kept = entries[-_keep(len(entries)) :]
-        write_whole(str(home / INDEX), json.dumps({"checkpoints": kept}, indent=1) + "\n")
+        write_whole(str(home / INDEX), json.dumps({"checkpoints": kept}, indent=1) + "\n", 0o666)
         _flush_one(home)
         # After the index: what it names is always there.
         for old in entries[: len(entries) - len(kept)]:
@@ -123,7 +123,7 @@ def _entries(home: Path) -> list[dict[str, Any]]:
     """What the index says; an index that is missing or no such thing says nothing."""
     try:
         read = json.loads((home / INDEX).read_text("utf-8"))
-        entries = read["checkpoints"]
+        entries = list(read["checkpoints"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
     blank: dict[str, Any] = {"at": None, "run": None, "attempt": None, "meta": {}}

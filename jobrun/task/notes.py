@@ -13,6 +13,8 @@ import math
 import os
 import time
 
+from jobrun.task.outcomes import SoftTimeout
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -78,6 +80,8 @@ def progress(
     try:
         text = _slot_text(_percent(percent, total), state, meta)
         os.pwrite(_NOTES.descriptor(path), text, 0)
+    except SoftTimeout:  # came by a signal, and has nothing to do with us
+        raise
     except Exception:  # whatever it was: see the head of this file
         return
 

@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 
-from jobrun.task.outcomes import BadResult
+from jobrun.task.outcomes import BadResult, SoftTimeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def to_json(value: Any) -> str:
     """The value as JSON text. Raises BadResult with a sentence."""
     try:
         text = _encode(value)
+    except SoftTimeout:  # came by a signal
+        raise
     except RecursionError:
         raise BadResult("the result is nested too deeply to be written as JSON") from None
     except Exception as error:
@@ -101,12 +103,17 @@ def left_result() -> str | None:
         os.close(fd)
 
 
-def write_whole(path: str, text: str) -> None:
+def write_whole(path: str, text: str, mode: int = 0o600) -> None:
     """Write a file so that nobody ever sees half of it. Raises OSError."""
     beside = f"{path}.{os.getpid()}.new"
-    with open(beside, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(beside, path)
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
 
 
 def _read(fd: int) -> bytes:

@@ -21,6 +21,7 @@ from jobrun.task.importing import set_path
 from jobrun.task.making import make_call
 from jobrun.task.notes import forget_notes
 from jobrun.task.report import error_facts, say, traceback_text
+from jobrun.task.results import write_whole
 from jobrun.task.running import to_its_end
 from jobrun.task.statusfile import StatusFile
 from jobrun.task.stopping import STOPPING
@@ -107,6 +108,7 @@ class Worker:
             except BaseException as error:  # the gate: a worker ends, whatever its hook thinks of it
                 say(traceback_text(error))
         self._flush()
+        STOPPING.finish()
 
     def _settle(self) -> None:
         """What importing code has done to this process belongs to it."""
@@ -157,15 +159,15 @@ class Worker:
         except OSError as error:
             self._refuse(fence, error, f"create the status file {call['status']}")
             return False
-        doing = "write the data file"
+        doing = f"write the data file {call.get('data_file')}"
         try:
             if call.get("data") is not None and call.get("data_file"):
-                write_data(call["data_file"], call["data"])
-            doing = "open the log file"
+                write_whole(call["data_file"], call["data"])
+            doing = f"open the log file {call['out']}"
             self._streams.begin(call["out"], call["err"])
         except OSError as error:
             self._status.drop()
-            self._refuse(fence, error, f"{doing} {error.filename or ''}".rstrip())
+            self._refuse(fence, error, doing)
             return False
         return True
 
@@ -182,9 +184,10 @@ class Worker:
         fence, target = call["fence"], call["target"]
         self._surroundings.enter(call["env"], [target])
         soft = call.get("soft") or {}
-        changed = STOPPING.expect(soft.get("signal"), soft.get("after"))
+        changed = STOPPING.expect(soft.get("signal"), soft.get("after"), call.get("stop_file"))
         if changed:
             self._surroundings.expect_handlers(changed)
+        STOPPING.arm()
         self._channel.send(f'{{"op":"begun","fence":"{fence}","at":{time.time_ns() // 1000}}}')
         self._watch.begin_call()
         self._usage.begin()
@@ -234,13 +237,6 @@ class Worker:
             self._settle()
             self._functions[target] = function
         return function
-
-
-def write_data(path: str, text: str) -> None:
-    """Write the run's data where the job, and no one else, reads it. Raises OSError."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def _read_away(path: str) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class Stopping:
         self.outside: Callable[[], None] | None = None
         self.soft_signal: int | None = None
         self.soft_at: float | None = None
+        self.stop_file: str | None = None
         self.is_timed = False
         self.is_active = False
         self.soft_told = False
@@ -58,11 +59,18 @@ class Stopping:
         _signal.signal(SIGINT, self.on_signal)
         os.register_at_fork(before=self.hold, after_in_parent=self.release, after_in_child=self.forget)
 
-    def expect(self, soft_signal: int | None, after: float | None) -> list[int]:
+    def finish(self) -> None:
+        """This process ends now anyway: a SIGTERM does not change its exit code any more."""
+        _signal.signal(SIGTERM, _signal.SIG_IGN)
+
+    def expect(self, soft_signal: int | None, after: float | None, stop_file: str | None = None) -> list[int]:
         """Say what the next call's soft limit is: its signal, and after how many seconds we raise ourselves.
 
-        Returns the signals whose handlers this has changed.
+        `stop_file`: a SIGTERM means this call only if that file exists; one
+        that was sent to the call before, and comes late, is as one between
+        calls. Returns the signals whose handlers this has changed.
         """
+        self.stop_file = stop_file
         if soft_signal in _CANNOT_BE_CAUGHT:
             soft_signal = None
         self.soft_signal = soft_signal
@@ -73,12 +81,20 @@ class Stopping:
             _signal.signal(number, self.on_signal)
         return changed
 
-    def begin(self) -> None:
-        """From here on the exceptions are raised."""
+    def arm(self) -> None:
+        """From here on a signal is the next call's; what it is told waits for `begin`."""
         self.soft_told = self.stop_told = False
-        self.deferred = 0
+        self.deferred = 1
         self.pending = self.thrown = None
         self.is_active = True
+
+    def begin(self) -> None:
+        """From here on the exceptions are raised; one that is waiting, at once."""
+        if not self.is_active:
+            self.arm()
+        self.deferred = 0
+        if self.pending is not None:
+            raise self.pending
         if self.soft_at is not None:
             self.is_timed = True
             _signal.setitimer(_signal.ITIMER_REAL, max(0.000001, self.soft_at - time.monotonic()))
@@ -103,6 +119,8 @@ class Stopping:
         if self._is_soft(number):
             self.soft_told = True
             self._tell(SoftTimeout("the soft time limit has passed"))
+        elif number == SIGTERM and self.stop_file is not None and not os.path.exists(self.stop_file):
+            self._told_outside()
         elif number == SIGTERM and not self.stop_told:
             self.stop_told = True
             self._tell(Stopped("the run was told to stop"))

@@ -116,7 +116,8 @@ def store_trouble(live: LiveDaemon, words: str, *, has_room: bool = True):
     begun = time.monotonic()
     with pytest.raises(JobrunError, match=words):
         live.client.call("run", job="ok")
-    assert time.monotonic() - begun < 4.5
+    # Not the minute for which such a trouble may last; by itself it takes the 2 s of a lock at most.
+    assert time.monotonic() - begun < 20
     refused = live.cli("run", "ok", check=ExitCode.FAILED)
     assert words in refused.stderr and not refused.stdout
     starts = {path.name for path in live.places.attempts.iterdir()}

@@ -244,3 +244,29 @@ def test_a_stop_leaves_no_worker(workers):
     assert workers.live.stop() == 0
     workers.gone(pid)
     assert list(Path(workers.live.places.attempts).iterdir()) == []
+
+
+def test_somebody_elses_rule_says_how_many(daemon):
+    workers = worker_daemon(
+        daemon, '[pools.default]\nmax = 3\nidle = "1h"\nautoscaler = "scaling:policy"\n' + JOBS
+    )
+    wish = workers.live.directory / "wish"
+    wish.write_text("2")
+    (workers.code / "scaling.py").write_text(
+        "def policy(backlog, busy, least, most):\n"
+        "    assert backlog >= 0 and busy >= 0 and (least, most) == (0, 3)\n"
+        f"    return int(open({str(wish)!r}).read())\n"
+    )
+    workers.start()
+    until(lambda: [w["state"] for w in workers.workers()] == ["idle", "idle"], "two workers to be there")
+    wish.write_text("99")
+    until(lambda: len(workers.workers()) == 3, "as many as there may be")
+    wish.write_text("0")
+    until(lambda: workers.workers() == [], "none")
+    assert workers.run("add").status.outcome is Outcome.SUCCEEDED
+    wish.write_text("what")
+    until(lambda: "autoscaler.failed" in workers.live.log(), "the failure to be said")
+    assert "ValueError" in workers.live.log()
+    assert workers.run("add").status.outcome is Outcome.SUCCEEDED
+    assert workers.live.stop() == 0
+    assert list(Path(workers.live.places.attempts).iterdir()) == []

@@ -125,9 +125,9 @@ def test_a_long_stretch_is_counted_in_bounded_work(
 ) -> None:
     """TRAPS, Time: catch-up that enumerates every instant (APScheduler: 2.6 million in 7.4 s)."""
     start, end = instant(2020, 12, 31, 23, 59, 59), instant(2020 + years, 12, 31, 23, 59, 59)
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = cron_between(text, zone, start, end, 100)
-    taken = time.perf_counter() - begun
+    taken = time.process_time() - begun
     assert found is not None
     assert count is None or found[2] == count
     assert len(found[3]) == 100
@@ -138,9 +138,9 @@ def test_a_long_stretch_is_counted_in_bounded_work(
 
 def test_thousands_of_next_times_a_second() -> None:
     start = instant(2026, 1, 1)
-    begun = time.perf_counter()
+    begun = time.process_time()
     moments = list(takewhile(lambda at: at < start + DAY, iter_cron("* * * * *", "Europe/Berlin", start)))
-    taken = time.perf_counter() - begun
+    taken = time.process_time() - begun
     assert len(moments) == 1439
     assert moments[:2] == [start + MINUTE, start + 2 * MINUTE]
     assert taken < 0.5

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from jobrun.domain.job import Limits
-from jobrun.domain.run import Fence
+from jobrun.domain.run import Exit, Fence
 from jobrun.proc import cgroup
-from jobrun.proc.cgroup import Delegated, find_delegated
+from jobrun.proc.cgroup import Delegated, find_delegated, look_for_delegated
 from jobrun.proc.files import read_status
 from jobrun.proc.identity import read_stat
 from jobrun.proc.spawn import SpawnRefused, start
@@ -197,12 +197,87 @@ def test_the_kernels_word_about_memory(tmp_path: Path) -> None:
     assert group.was_oom
 
 
-@pytest.mark.parametrize("own", ["/", "/system.slice/x.service", "/../outside"])
-def test_what_is_not_delegated_is_left_alone(tmp_path: Path, own: str) -> None:
+def test_what_the_kernel_counted_is_of_the_whole_group(tmp_path: Path) -> None:
+    group = fake_group(tmp_path).attempt(Fence(1, 1), 1000)
+    known = Exit(ended_at=5, exit_code=0, user_time=1, system_time=2, max_rss=3)
+    assert group.account(known) == known
+    group.make()
+    (group.path / "cpu.stat").write_text("usage_usec 900\nuser_usec 700\nsystem_usec 200\n")
+    (group.path / "memory.peak").write_text("4096\n")
+    expected = Exit(ended_at=5, exit_code=0, user_time=700, system_time=200, max_rss=4096)
+    assert group.account(known) == expected
+
+
+def test_cpu_time_of_what_nobody_waits_for_is_counted(confined: Rig) -> None:
+    """wait4 knows only of children that were waited for; here it would say next to nothing."""
+    rig = confined
+    burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; touch burnt; sleep 1000"
+    child, spec = rig.start(rig.job(f"(setsid sh -c '{burn}' &); while [ ! -e burnt ]; do sleep 0.05; done"))
+    exit = wait_exit(child)
+    sweep(child.identity, spec.marker)
+    assert exit.user_time is not None and exit.user_time > 50_000
+
+
+def test_what_a_leader_nobody_watched_left_in_its_group(confined: Rig) -> None:
+    """The leader ended while no daemon lived: the next one has only the group to go by."""
+    rig = confined
+    child, spec = rig.start(rig.job(f"{VANISH}; while [ ! -s sleeper ]; do :; done"))
+    sleeper = rig.pid_in("sleeper")
+    wait_exit(child)
+    # What this process knows of the group is forgotten, as by a daemon's death.
+    group, cgroup._of_leader[child.identity] = spec.cgroup, cgroup.AttemptCgroup(Path("/nowhere"), None, 9)
+    child.close()
+    assert not is_gone(sleeper)
+    assert sweep(None, spec.marker, group=group) == 1
+    wait_until(lambda: is_gone(sleeper))
+    assert group is not None and not group.path.exists()
+
+
+def test_empty_groups_are_dropped_but_those_of_running_attempts(confined: Rig) -> None:
+    rig = confined
+    assert rig.cgroups is not None
+    _, spec = rig.start(rig.job("sleep 1000"))
+    wait_until(lambda: spec.cgroup is not None and spec.cgroup.is_populated)
+    empty, kept = (rig.cgroups.attempt(Fence(number, 1)) for number in (7001, 7002))
+    for group in (empty, kept):
+        group.make()
+    rig.cgroups.drop_empty([Fence(7002, 1)])
+    assert [group.path.exists() for group in (empty, kept)] == [False, True]
+    assert spec.cgroup is not None and spec.cgroup.is_populated
+    kept.remove()
+
+
+def process_in(tmp_path: Path, own: str) -> Path:
+    """A stand-in for /proc/self of a process in the group `own`."""
     (tmp_path / "cgroup").write_text(f"0::{own}\n")
-    (tmp_path / "mnt" / "system.slice" / "x.service").mkdir(parents=True)
+    directory = tmp_path / "mnt" / own.strip("/")
+    if ".." not in own:
+        directory.mkdir(parents=True, exist_ok=True)
+        for group in (directory, directory.parent):
+            (group / "cgroup.procs").touch()
     (tmp_path / "mountinfo").write_text(f"41 31 0:38 / {tmp_path}/mnt rw - cgroup2 cgroup2 rw\n")
-    assert find_delegated(tmp_path) is None
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "/",
+        "/system.slice/x.service",
+        "/../outside",
+        "/system.slice/x.service/.control",
+        "/user.slice/user@1.service/app.slice",
+        "/user.slice/y.scope/container",
+    ],
+)
+def test_what_is_not_delegated_is_left_alone(tmp_path: Path, own: str) -> None:
+    assert find_delegated(process_in(tmp_path, own)) is None
+
+
+def test_a_users_systemd_sets_no_mark_but_puts_us_into_a_subgroup(tmp_path: Path) -> None:
+    own = "/user.slice/user-1.slice/user@1.service/app.slice/jobrun.service/daemon"
+    found = look_for_delegated(process_in(tmp_path, own))
+    assert found == (tmp_path / "mnt" / own.strip("/").removesuffix("/daemon"), True)
 
 
 def test_no_cgroups_at_all(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from jobrun.domain.run import Exit
 from jobrun.proc import kin
+from jobrun.proc import tree as trees
 from jobrun.proc.files import read_status
-from jobrun.proc.identity import is_alive, read_stat
+from jobrun.proc.identity import ProcStat, is_alive, read_stat
 from jobrun.proc.tree import kill_tree, reap_strangers, signal_tree, sweep, tree, tree_rss
 from tests.proc.support import Rig, is_gone, marked, signal, wait_exit, wait_until
 
@@ -247,17 +248,24 @@ def test_a_tree_that_never_stops_forking(rig: Rig) -> None:
     assert not marked(spec.marker)
 
 
-def test_the_clean_sweep_is_cheap(rig: Rig) -> None:
+def test_the_clean_sweep_is_cheap(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The usual end of a run must not look at every process of the host."""
-    best = 1.0
-    for _ in range(20):
-        child, spec = rig.start(rig.job("true"))
-        wait_exit(child)
-        began = time.perf_counter()
-        assert sweep(child.identity, spec.marker) == 0
-        best = min(best, time.perf_counter() - began)
-        child.close()
-    assert best < 0.001
+    looks: list[int] = []
+    look = trees._all_processes
+
+    def counted(since: int) -> list[ProcStat]:
+        looks.append(since)
+        return look(since)
+
+    monkeypatch.setattr(trees, "_all_processes", counted)
+    child, spec = rig.start(rig.job("true"))
+    wait_exit(child)
+    assert sweep(child.identity, spec.marker) == 0
+    assert not looks
+    child, spec = rig.start(rig.job("sleep 1000 &"))
+    wait_exit(child)
+    assert sweep(child.identity, spec.marker) == 1
+    assert looks, "what has left something is looked for everywhere"
 
 
 def test_zombies_of_the_group_are_reaped_by_the_sweep(rig: Rig) -> None:

@@ -25,6 +25,13 @@ def settings(unit: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line)
 
 
+def is_too_old_for(line: str) -> bool:
+    """Whether systemd only says that it is older than the unit's one newer setting."""
+    version = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout
+    is_old = int(version.split()[1]) < 254
+    return is_old and line.endswith("'DelegateSubgroup' in section [Service], ignoring.")
+
+
 def verify(kind: str, unit: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     words = ["systemd-analyze", "verify", *(["--user"] if kind == "user" else []), str(unit)]
     environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
@@ -34,8 +41,10 @@ def verify(kind: str, unit: Path, tmp_path: Path) -> subprocess.CompletedProcess
 @needs_systemd
 @pytest.mark.parametrize("kind", UNITS)
 def test_systemd_has_nothing_to_say_about_the_unit(kind, tmp_path):
+    """But for the one setting that systemd before 254 does not know, and says that it ignores."""
     done = verify(kind, UNITS[kind], tmp_path)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    said = [line for line in (done.stdout + done.stderr).splitlines() if not is_too_old_for(line)]
+    assert (done.returncode, said) == (0, [])
 
 
 @needs_systemd
@@ -49,7 +58,7 @@ def test_systemd_would_say_something(kind, tmp_path):
         unit = tmp_path / str(number) / "jobrun.service"
         unit.parent.mkdir()
         unit.write_text(text.replace(old, new), "utf-8")
-        assert verify(kind, unit, tmp_path).stderr != ""
+        assert [line for line in verify(kind, unit, tmp_path).stderr.splitlines() if not is_too_old_for(line)]
 
 
 @pytest.mark.parametrize("kind", UNITS)
@@ -71,6 +80,8 @@ def test_jobs_survive_what_systemd_does_to_the_daemon(kind):
     assert said["KillMode"] == "process"
     assert "--on-stop leave" in said["ExecStart"]
     assert said["OOMPolicy"] == "continue"
+    # With the controllers on, the kernel lets no daemon into the delegated group itself.
+    assert (said["Delegate"], said["DelegateSubgroup"]) == ("yes", "daemon")
     inherited = ("NoNewPrivileges", "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateUsers", "User")
     assert [key for key in inherited if key in said] == []
 

@@ -149,6 +149,21 @@ class WorkerRig:
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
+    def state(self) -> str:
+        """The letter by which the kernel names what the process does: S waits, T stands still."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The worker waits for messages, and stands still while we do something."""
+        until(lambda: self.state() == "S", "the worker to wait")
+        self.signal(signal.SIGSTOP)
+        until(lambda: self.state() == "T", "the worker to stand still")
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
     def wait(self) -> int:
         assert self.process is not None
         return self.process.wait(PATIENCE)

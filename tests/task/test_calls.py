@@ -67,7 +67,11 @@ def calls(rig: WorkerRig) -> WorkerRig:
 
 def test_a_call_in_messages_and_in_its_status_file(calls: WorkerRig):
     begun = calls.begin("tasks:add", 1, kwargs={"b": 2})
-    assert json.loads(begun.path.read_bytes()[256:]) == {"worker": 7, "pid": calls.pid, "leader": [1, 2, "boot"]}
+    assert json.loads(begun.path.read_bytes()[256:]) == {
+        "worker": 7,
+        "pid": calls.pid,
+        "leader": [1, 2, "boot"],
+    }
     done = begun.end()
     assert (done.code, done.result, done.exit_code) == (0, 3, 0)
     assert done.tail == {"worker": 7, "pid": calls.pid, "leader": [1, 2, "boot"], "result": 3}
@@ -135,9 +139,7 @@ def test_an_async_generator(calls: WorkerRig):
 def test_yields_that_are_no_progress_are_remarked_upon_once(calls: WorkerRig):
     done = calls.call("tasks:odd_steps")
     assert done.code == 0
-    assert done.out == (
-        "jobrun: a yielded object is not progress (a number, (i, n), a text or a dict is)\n"
-    )
+    assert done.out == ("jobrun: a yielded object is not progress (a number, (i, n), a text or a dict is)\n")
 
 
 def test_the_context(calls: WorkerRig):
@@ -211,7 +213,7 @@ def test_data_that_the_daemon_wrote_itself(calls: WorkerRig):
 
 
 class TestScripts:
-    SCRIPT = '''
+    SCRIPT = """
 import json, os, sys
 import beside
 print(__name__, sys.argv, sys.path[0])
@@ -219,7 +221,7 @@ if len(sys.argv) > 2: sys.exit(int(sys.argv[2]))
 if __name__ == "__main__":
     from jobrun.task import result
     result(beside.value)
-'''
+"""
 
     @pytest.fixture
     def script(self, calls: WorkerRig) -> str:
@@ -251,7 +253,9 @@ if __name__ == "__main__":
         path = str(calls.write("bad.py", "1 / 0\n"))
         done = calls.call(path)
         assert done.code == 1
-        assert done.error["traceback"].startswith(f'Traceback (most recent call last):\n  File "{path}", line 1')
+        assert done.error["traceback"].startswith(
+            f'Traceback (most recent call last):\n  File "{path}", line 1'
+        )
         assert "runpy" not in done.error["traceback"]
 
     def test_a_module_beside_it_that_changed_makes_the_worker_stale(self, calls: WorkerRig, script: str):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.task.support import Call, WorkerRig
 
-TASKS = r'''
+TASKS = r"""
 import ctypes, faulthandler, os, signal, subprocess, sys
 from jobrun.task import Dead, Retry, result
 
@@ -111,7 +111,7 @@ def yielding():
     yield 1
     raise ValueError("yielded")
 number = 3
-'''
+"""
 
 
 @pytest.fixture
@@ -207,7 +207,16 @@ def test_a_long_traceback_keeps_head_and_tail(calls: WorkerRig):
 
 @pytest.mark.parametrize(
     ("argument", "code"),
-    [((), 0), ((0,), 0), ((7,), 7), ((255,), 255), ((256,), 0), ((-1,), 255), ((1 << 40,), 255), ((True,), 1)],
+    [
+        ((), 0),
+        ((0,), 0),
+        ((7,), 7),
+        ((255,), 255),
+        ((256,), 0),
+        ((-1,), 255),
+        ((1 << 40,), 255),
+        ((True,), 1),
+    ],
 )
 def test_sys_exit(calls: WorkerRig, argument: tuple, code: int):
     done = calls.call("tasks:leave", *argument)
@@ -224,7 +233,14 @@ def test_sys_exit_with_words(calls: WorkerRig):
 
 @pytest.mark.parametrize(
     ("wait", "retry_in"),
-    [(None, None), (60, 60_000_000), (0.5, 500_000), ("90s", 90_000_000), ("1h30m", 5_400_000_000), ("7", 7_000_000)],
+    [
+        (None, None),
+        (60, 60_000_000),
+        (0.5, 500_000),
+        ("90s", 90_000_000),
+        ("1h30m", 5_400_000_000),
+        ("7", 7_000_000),
+    ],
 )
 def test_retry(calls: WorkerRig, wait: object, retry_in: int | None):
     done = failed(calls, "retry", wait)

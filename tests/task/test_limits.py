@@ -8,7 +8,7 @@ import pytest
 
 from tests.task.support import Call, WorkerRig, until
 
-TASKS = r'''
+TASKS = r"""
 import asyncio, multiprocessing, os, pathlib, signal, subprocess, sys, threading, time
 from jobrun.task import SoftTimeout, Stopped, defer_stop, progress, should_stop
 
@@ -25,11 +25,10 @@ def in_except():
         except ValueError: pass
         except Exception as error: return type(error).__name__
 def polite():
-    ready()
-    while not should_stop():
-        try: time.sleep(0.01)
-        except (SoftTimeout, Stopped): pass
-    return "finished"
+    try:
+        with defer_stop():
+            ready(); until(should_stop)
+    except (SoftTimeout, Stopped): return "finished"
 def cleans():
     ready()
     try: time.sleep(60)
@@ -80,6 +79,11 @@ async def async_steps():
         ready(); await asyncio.sleep(60)
     except (SoftTimeout, Stopped) as error:
         print(type(error).__name__); raise
+def forever_but_stopped():
+    while True: time.sleep(60)
+def waits_for_go():
+    ready(); until(lambda: os.path.exists("go"))
+    return "went on"
 def thread_joined():
     def work():
         ready(); until(should_stop)
@@ -115,7 +119,7 @@ def interrupt(): os.kill(os.getpid(), signal.SIGINT); time.sleep(60)
 def alarmed():
     signal.signal(signal.SIGALRM, lambda *a: None); signal.alarm(1)
     started = time.monotonic(); signal.pause(); return True
-'''
+"""
 SOFT = {"signal": int(signal.SIGUSR1), "after": None}
 
 
@@ -125,11 +129,11 @@ def calls(rig: WorkerRig) -> WorkerRig:
     return rig.start()
 
 
-def begun(calls: WorkerRig, target: str, soft: dict | None = None) -> Call:
+def begun(calls: WorkerRig, target: str, soft: dict | None = None, **more: str) -> Call:
     """A call that has come to the point where it can be disturbed."""
     ready = calls.home / "ready"
     ready.unlink(missing_ok=True)
-    call = calls.begin(f"tasks:{target}", soft=soft)
+    call = calls.begin(f"tasks:{target}", soft=soft, **more)
     until(ready.exists, f"{target} to get there")
     return call
 
@@ -139,7 +143,9 @@ def goes_on(calls: WorkerRig) -> bool:
     return (done.code, done.result) == (0, False)
 
 
-@pytest.mark.parametrize("target", ["sleep", "busy", "cleans", "steps", "waits", "waits_inner", "async_busy", "async_steps"])
+@pytest.mark.parametrize(
+    "target", ["sleep", "busy", "cleans", "steps", "waits", "waits_inner", "async_busy", "async_steps"]
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_signals_are_exceptions_in_the_job(calls: WorkerRig, target: str, number: int):
     name = "Stopped" if number == signal.SIGTERM else "SoftTimeout"
@@ -202,10 +208,11 @@ def test_the_workers_own_timer(calls: WorkerRig):
 
 
 def test_a_timer_that_was_not_needed_disturbs_nobody(calls: WorkerRig):
-    soft = {"signal": int(signal.SIGUSR1), "after": 0.1}
+    calls.call("tasks:ok")
+    soft = {"signal": int(signal.SIGUSR1), "after": 0.2}
     assert calls.call("tasks:ok", soft=soft).result is False
     call = begun(calls, "polite", SOFT)
-    time.sleep(0.15)  # longer than the timer of the call before
+    time.sleep(0.3)  # longer than the timer of the call before
     calls.signal(signal.SIGTERM)
     assert call.end().result == "finished"
 
@@ -223,6 +230,34 @@ def test_a_stop_reaches_a_call_that_waits_for_its_threads(calls: WorkerRig):
     call = begun(calls, "thread_joined")
     calls.signal(signal.SIGTERM)
     assert call.end().error["type"] == "jobrun.task.Stopped"
+
+
+def test_a_stop_that_comes_before_the_first_line_of_the_job(calls: WorkerRig):
+    """`begun` is an invitation to stop it."""
+    for _ in range(30):
+        call = calls.begin("tasks:forever_but_stopped")
+        calls.signal(signal.SIGTERM)
+        assert call.end().error["type"] == "jobrun.task.Stopped"
+
+
+def test_a_stop_that_was_meant_for_the_call_before(calls: WorkerRig):
+    file = calls.home / "2.1.stop"
+    call = begun(calls, "waits_for_go", stop_file=str(file))
+    calls.signal(signal.SIGTERM)
+    (calls.home / "go").write_text("x")
+    # It is as one between calls: this one is finished, and then the worker ends.
+    assert call.end().result == "went on"
+    assert calls.at_end()
+    assert calls.wait() == 0
+
+
+def test_a_stop_that_is_meant_for_this_call(calls: WorkerRig):
+    file = calls.home / "1.1.stop"
+    call = begun(calls, "sleep", stop_file=str(file))
+    file.touch()
+    calls.signal(signal.SIGTERM)
+    assert call.end().error["type"] == "jobrun.task.Stopped"
+    assert goes_on(calls)
 
 
 def test_children_have_the_default_signals(calls: WorkerRig):
@@ -261,16 +296,13 @@ def test_signals_outside_a_call(calls: WorkerRig):
 
 def test_a_term_in_no_call_lets_what_was_received_be_finished(calls: WorkerRig):
     calls.call("tasks:ok")
-    calls.signal(signal.SIGSTOP)
-    ahead = [calls.request("tasks:ok") for _ in range(3)]
-    for request in ahead:
-        calls.send(request)
-    calls.signal(signal.SIGTERM)
-    calls.signal(signal.SIGCONT)
+    with calls.held():
+        for request in [calls.request("tasks:ok") for _ in range(3)]:
+            calls.send(request)
+        calls.signal(signal.SIGTERM)
     seen = [calls.receive() for _ in range(6)]
-    # Where it takes the signal, in a call or between two, is chance; every call has an end, and so has it.
     assert [message["op"] for message in seen] == ["begun", "ended"] * 3
-    calls.signal(signal.SIGTERM)
+    assert [message["exit"] for message in seen[1::2]] == [0, 0, 0]
     assert calls.at_end()
     assert calls.wait() == 0
 

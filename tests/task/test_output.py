@@ -1,13 +1,12 @@
 """Each run's own log: what it printed, and what its C code and its children printed, and nothing else."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.task.support import WorkerRig, until
+from tests.task.support import WorkerRig
 
-TASKS = r'''
+TASKS = r"""
 import ctypes, logging, os, subprocess, sys, threading, time
 logging.basicConfig(format="%(message)s")
 libc = ctypes.CDLL(None)
@@ -26,7 +25,7 @@ def late_child():
 late = []
 def let_go():
     late[0].stdin.write(b"go\n"); late[0].stdin.close(); late[0].wait()
-def buffered(): 
+def buffered():
     global own
     own = open(1, "w", closefd=False); own.write("own buffer"); own.flush()
 def odd_bytes(): os.write(1, b"\xff\x00\n"); print("\udcff".encode("utf-8", "surrogateescape"))
@@ -38,7 +37,7 @@ def full():
     os.dup2(fd, 1)
     sys.stdout.write("does not fit")
 def size(): return os.fstat(1).st_size
-'''
+"""
 
 
 @pytest.fixture
@@ -143,5 +142,4 @@ def test_between_calls_output_goes_to_the_workers_log(calls: WorkerRig):
 def test_the_log_files_are_private(calls: WorkerRig):
     done = calls.call("tasks:say", "x")
     for name in ("out", "status"):
-        assert os.stat(done.request[name]).st_mode & 0o777 == 0o600
-    until(lambda: calls.pid, "the worker")
+        assert Path(done.request[name]).stat().st_mode & 0o777 == 0o600

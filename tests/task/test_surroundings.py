@@ -20,7 +20,7 @@ def look():
         "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
         "env": {k: v for k, v in os.environ.items() if k not in PER_RUN},
         "locale": locale.setlocale(locale.LC_ALL),
-        "timers": [signal.getitimer(t) for t in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)],
+        "timers": [signal.getitimer(timer) for timer in range(3)],
         "argv": sys.argv, "path": sys.path,
         "streams": [type(s).__name__ + str(s.fileno()) for s in (sys.stdin, sys.stdout, sys.stderr)],
         "limits": [resource.getrlimit(n) for n in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE,
@@ -81,8 +81,8 @@ def remove_cwd():
 '''
 
 CHANGES = [
-    "cwd gone_cwd umask handlers block env env_replaced env_cleared set_locale timers argv argv_replaced path",
-    "path_replaced streams closed_streams detached other_descriptors limits hooks interpreter loop",
+    "cwd gone_cwd umask handlers block env env_replaced env_cleared set_locale timers argv argv_replaced",
+    "path path_replaced streams closed_streams detached other_descriptors limits hooks interpreter loop",
 ]
 
 
@@ -113,8 +113,9 @@ def test_what_cannot_be_put_back_makes_the_worker_retire(calls: WorkerRig, chang
     calls.call("tasks:look")
     ahead = [calls.request("tasks:look") for _ in range(3)]
     call = calls.request(f"tasks:{change}")
-    for message in (call, *ahead):
-        calls.send(message)
+    with calls.held():
+        for message in (call, *ahead):
+            calls.send(message)
     assert calls.receive()["op"] == "begun"
     ended = calls.receive()
     if ended["retire"] is None:
@@ -141,6 +142,7 @@ def test_each_run_has_its_own_variables_only(calls: WorkerRig):
 def test_a_child_gets_the_runs_variables(calls: WorkerRig):
     calls.write(
         "child.py",
-        "import subprocess\ndef env(): return subprocess.check_output(['/bin/sh', '-c', 'echo $JOBRUN_RUN_ID']).decode()\n",
+        "import subprocess\n"
+        "def env(): return subprocess.check_output(['/bin/sh', '-c', 'echo $JOBRUN_RUN_ID']).decode()\n",
     )
     assert [calls.call("child:env").result for _ in range(3)] == ["1\n", "2\n", "3\n"]

@@ -23,6 +23,7 @@ from jobrun.domain.errors import DaemonUnreachable, JobrunError
 PAUSED = ("tick-1", "cron-1", "narrow-0")
 ASKED = (
     "by-hand",
+    "warm-by-hand",
     "by-hand-retried",
     "by-hand-alone",
     "by-hand-long",
@@ -373,9 +374,12 @@ def _is_at_work(pid: int, run: int) -> bool:
     if not is_running(pid):
         return False
     try:
-        return f"JOBRUN_RUN_ID={run}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return False
+    # A worker's own environment is that of many runs.
+    is_worker = any(item.startswith(b"JOBRUN_WORKER=") for item in environ)
+    return is_worker or f"JOBRUN_RUN_ID={run}".encode() in environ
 
 
 def _pids_with(mark: bytes) -> list[int]:

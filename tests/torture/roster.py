@@ -16,7 +16,8 @@ SECOND = 1_000_000
 
 @dataclass(frozen=True)
 class TortureJob:
-    """One job. `kind` is every, cron, at, reboot, after or manual; times are in seconds.
+    """One job. `kind` is every, cron, at, reboot, after or manual; times are in seconds; a warm one is a
+    call in a worker.
 
     `codes` are the exit codes by attempt, `limit_one` says that two runs of it
     must never be at work at once, `fixed_output` that what it prints is known.
@@ -34,6 +35,7 @@ class TortureJob:
     queue: str = "default"
     stubborn: bool = False
     lock: str = "-"
+    warm: bool = False
     more: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -41,11 +43,12 @@ class TortureJob:
         return self.overlap != "allow"
 
     def table(self, script: Path, *, scheduled: bool) -> str:
-        command = ["/bin/sh", str(script), self.lock, self.nap, self.codes]
-        if self.stubborn:
-            command.append("stubborn")
+        words = [self.lock, self.nap, self.codes, *(["stubborn"] if self.stubborn else [])]
+        body: dict[str, object] = {"command": ["/bin/sh", str(script), *words]}
+        if self.warm:
+            body = {"python": "warm_job:work", "args": words, "python_path": [str(script.parent)]}
         values: dict[str, object] = {
-            "command": command,
+            **body,
             "overlap": self.overlap,
             "queue": self.queue,
             **self.more,
@@ -166,6 +169,23 @@ def roster(seed: str, now: int, span: int) -> list[TortureJob]:
     for number in range(8):
         moment = now + 4 + draw.randrange(max(span - 6, 1))
         add(f"once-{number}", "at", moment=moment, nap=nap(0, 0.5))
+    for number in range(4):
+        add(f"warm-{number}", "every", period=1 + number % 2, nap=nap(0, 0.3), warm=True)
+    add("warm-beside", "every", period=1, nap="1.8", overlap="allow", warm=True)
+    add("warm-retries", "every", period=3, attempts=3, codes="9,8,0", warm=True)
+    add("warm-crashes", "every", period=4, codes="s9", warm=True)
+    add("warm-times-out", "every", period=4, nap="60", warm=True, more={"timeout": "900ms"})
+    add(
+        "warm-stubborn",
+        "every",
+        period=5,
+        nap="60",
+        stubborn=True,
+        warm=True,
+        more={"timeout": "700ms", "grace": "400ms"},
+    )
+    add("warm-replaces", "every", period=2, nap="2.9", overlap="replace", warm=True)
+    add("warm-by-hand", "manual", nap="0.05", overlap="allow", warm=True)
     add("by-hand", "manual", nap="0.2", overlap="allow")
     add("by-hand-retried", "manual", attempts=3, codes="5,5,0", overlap="allow")
     add("by-hand-alone", "manual", nap="0.8", overlap="queue_all")
@@ -185,5 +205,6 @@ def job_file(jobs: list[TortureJob], script: Path, *, scheduled: bool = True) ->
         "keep_failed = 1000000",
         "",
     ]
+    pools = ["[pools.default]", "max = 4", 'idle = "2s"', "max_runs_per_worker = 20", ""]
     queues = [f"[queues.{name}]\nconcurrency = {limit}\n" for name, limit in QUEUES.items()]
-    return "\n".join([*head, *queues, *(job.table(script, scheduled=scheduled) for job in jobs)])
+    return "\n".join([*head, *pools, *queues, *(job.table(script, scheduled=scheduled) for job in jobs)])

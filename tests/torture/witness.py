@@ -16,12 +16,14 @@ say() {
 \tprintf '%s %s %s %s %s %s %s\\n' "$JOBRUN_RUN_ID" "$JOBRUN_ATTEMPT" "$JOBRUN_JOB" \\
 \t\t"${JOBRUN_SCHEDULED_AT:--}" "$1" "$$" "$2" >> '@WITNESS@'
 }
-if [ "$4" = stubborn ]; then trap '' TERM; else trap 'say end 143; exit 143' TERM; fi
+if [ "$4" = stubborn ]; then trap '' TERM; fi
 if [ "$1" != - ]; then
 \texec 9>> '@LOCKS@'/"$1"
 \tflock -n 9 || say clash -
 fi
 say start -
+# Only from here on: a TERM before this line would else be an end without a start.
+[ "$4" = stubborn ] || trap 'say end 143; exit 143' TERM
 echo "begun $JOBRUN_RUN_ID.$JOBRUN_ATTEMPT"
 sleep "$2"
 codes=$3
@@ -38,6 +40,59 @@ case $code in
 s*) kill -"${code#s}" "$$" ;;
 *) exit "$code" ;;
 esac
+"""
+
+# The same as a Python function, for jobs that are calls in a warm worker.
+MODULE = """\
+import fcntl, os, signal, sys, time
+from jobrun.task import Stopped
+
+def say(what, code):
+    names = ("JOBRUN_RUN_ID", "JOBRUN_ATTEMPT", "JOBRUN_JOB")
+    words = [*(os.environ[name] for name in names), os.environ.get("JOBRUN_SCHEDULED_AT", "-")]
+    line = " ".join([*words, what, str(os.getpid()), code]) + "\\n"
+    fd = os.open("@WITNESS@", os.O_WRONLY | os.O_APPEND)
+    os.write(fd, line.encode())
+    os.close(fd)
+
+def nap(seconds, stubborn):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            time.sleep(max(0.0, until - time.monotonic()))
+        except Stopped:
+            if not stubborn:
+                raise
+
+def work(lock, seconds, codes, stubborn=""):
+    name = os.environ["JOBRUN_RUN_ID"] + "." + os.environ["JOBRUN_ATTEMPT"]
+    fd = None
+    try:
+        if lock != "-":
+            fd = os.open(os.path.join("@LOCKS@", lock), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                say("clash", "-")
+        say("start", "-")
+        print("begun", name)
+        try:
+            nap(float(seconds), bool(stubborn))
+        except Stopped:
+            print("over", name, "with 44")
+            say("end", "44")
+            sys.exit(44)
+        listed = codes.split(",")
+        code = listed[min(int(os.environ["JOBRUN_ATTEMPT"]), len(listed)) - 1]
+        print("over", name, "with", code)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say("end", code)
+        if code.startswith("s"):
+            os.kill(os.getpid(), int(code[1:]))
+        sys.exit(int(code))
+    finally:
+        if fd is not None:
+            os.close(fd)
 """
 
 
@@ -73,6 +128,8 @@ class Witness:
         self.path.touch()
         text = SCRIPT.replace("@WITNESS@", str(self.path)).replace("@LOCKS@", str(self.locks))
         self.script.write_text(text)
+        module = MODULE.replace("@WITNESS@", str(self.path)).replace("@LOCKS@", str(self.locks))
+        self.script.with_name("warm_job.py").write_text(module)
 
     def read(self) -> list[Line]:
         """All lines, in the kernel's order. A line that is not whole is an error of the harness."""

@@ -17,7 +17,8 @@ class SettingsTable(Table):
     )
     on_stop: v.OnStopWord | None = option(
         "What a stopping daemon does with running jobs: wait for them (drain), let them run on for the next "
-        "daemon (leave), or stop them at once (kill). A stopped run gets its attempt back.",
+        "daemon (leave), or stop them at once (kill). A stopped run gets its attempt back. When systemd "
+        "takes the host down, leave means kill: nothing could run on.",
         "leave",
     )
     watch: v.Flag | None = option("Whether the daemon reads the files anew when they change.", True)
