@@ -59,7 +59,8 @@ SHAPES: tuple[tuple[str, str, str], ...] = (
         "jobrun show RUN --json",
         "A run as in `history`, with its lateness, data, result, attempts, outputs and definition. "
         "`left_behind` counts processes found alive after the command's end and ended. `error` of an attempt "
-        "is the exception that came out of it, its `progress` what it said last.",
+        "is the exception that came out of it (`type`, `message`, `traceback`), its `progress` what it said "
+        "last.",
     ),
     (
         "logs",
