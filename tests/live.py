@@ -65,7 +65,7 @@ class LiveDaemon:
 
     @property
     def client(self) -> Client:
-        return Client(self.places.socket)
+        return Client(self.places.socket, PATIENCE)
 
     @property
     def history(self) -> History:

@@ -119,7 +119,7 @@ def _running_daemon(scene: Scene, daemon: dict[str, Any]) -> Iterator[Finding]:
         if said in (None, "ok"):
             yield Finding(name, OK, "no trouble")
         else:
-            yield Finding(name, PROBLEM, str(said), "It goes on by itself once this is over.")
+            yield Finding(name, PROBLEM, str(said).rstrip("."), "It goes on by itself once this is over.")
 
 
 def _state_directory(scene: Scene) -> Iterator[Finding]:

@@ -14,6 +14,9 @@ import typer
 from jobrun.domain.errors import DaemonUnreachable
 from jobrun.domain.instants import Instant
 
+# Seconds. A daemon whose database is locked answers a wish after two waits of 2 s for the lock at worst.
+_ACTING_TIMEOUT = 15.0
+
 if TYPE_CHECKING:
     from jobrun.conf.paths import Places
     from jobrun.store.reader import History
@@ -66,7 +69,7 @@ class Reach:
 
     def ask(self, op: str, **args: Any) -> dict[str, Any]:
         """Ask the daemon. Raises DaemonUnreachable or the daemon's refusal."""
-        return self.client().call(op, **args)
+        return self.client(_ACTING_TIMEOUT).call(op, **args)
 
     def ping(self, timeout: float = 2.0) -> "dict[str, Any] | None":
         """The daemon's word about itself, or None if none is running here.

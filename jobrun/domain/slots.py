@@ -12,7 +12,7 @@ under `tests/domain/debian_cron` show all three.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from jobrun.domain.instants import HOUR, MINUTE, Duration, Instant, format_duration, to_iso
+from jobrun.domain.instants import HOUR, MILLISECOND, MINUTE, Duration, Instant, format_duration, to_iso
 from jobrun.domain.job import CatchUp, Job
 from jobrun.domain.run import Cause, Slot, Trigger
 
@@ -190,8 +190,9 @@ def _deadline_detail(job: Job, moment: Instant, now: Instant) -> str | None:
 
 
 def deadline_sentence(job: Job, moment: Instant, now: Instant) -> str:
-    """The words for a slot that could not start before its deadline."""
+    """The words for a slot that could not start before its deadline. Lateness is told to the millisecond."""
+    late = -(-(now - moment) // MILLISECOND) * MILLISECOND
     return (
         f"could not start within its deadline of {format_duration(job.deadline or 0)}: "
-        f"it would have been {format_duration(now - moment)} late"
+        f"it would have been {format_duration(late)} late"
     )
