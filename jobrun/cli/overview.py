@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PROBLEMS = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST)
 _RECENT = 5
+_MOST_WAITING = 50
 
 
 class Overview:
@@ -95,12 +96,23 @@ class Overview:
         if self.job is not None and self.jobs:
             blocks.append(_job_facts(self.jobs[0], look))
         if self.live:
-            blocks.append(live_table(self.live, look, self.stages))
+            blocks += self._live_lines(look)
         if self.recent:
             blocks.append(history_table(self.recent, look, with_job=False))
         if self.job is None and self.jobs:
             blocks.append(_jobs_table(self.jobs, look))
         return blocks
+
+    def _live_lines(self, look: Look) -> list[Block]:
+        """Every run at work, and the first of those that wait: there may be thousands."""
+        waiting = [row for row in self.live if not row.run.has_process]
+        hidden = {row.run.id for row in waiting[_MOST_WAITING:]}
+        shown = [row for row in self.live if row.run.id not in hidden]
+        lines: list[Block] = [live_table(shown, look, self.stages)]
+        if hidden:
+            all_of_them = " ".join(["jobrun history", *([self.job] if self.job else []), "--live"])
+            lines.append(Cell(f"And {len(hidden)} more that wait: {all_of_them}", "dim"))
+        return lines
 
     def _daemon_lines(self, look: Look) -> list[Block]:
         counts = count_states(self.live)

@@ -1,9 +1,10 @@
 """Plain text, as scripts read it: golden, line by line."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
-from filled import say_progress
+from filled import NOON, Filling, say_progress
 
 from jobrun.cli.render import Facts, Table
 from jobrun.cli.render.plain import lines
@@ -40,6 +41,24 @@ def test_status_says_how_far_a_run_is(state: Path, jobrun: Callable[..., object]
     for words in (("status",), ("status", "poll")):
         line = next(line for line in jobrun(*words).out.splitlines() if "pid 4242" in line)
         assert line.split()[4:] == ["1/1", "37.5", "%", "fetch", "file=3", "pid", "4242"]
+
+
+def test_thousands_that_wait_are_counted(tmp_path: Path, jobrun: Callable[..., object]) -> None:
+    (tmp_path / "state").mkdir()
+    it = Filling(tmp_path / "state")
+    it.plan()
+    for number in range(3000):
+        run = it.create(it.run("manual", NOON, slot=False))
+        if number == 2000:
+            it.start(run, NOON)
+    it.close()
+    for words in (("status",), ("status", "manual")):
+        lines_said = jobrun(*words).out.splitlines()
+        numbers = [line.split()[0] for line in lines_said if "manual" in line and line.split()[0].isdigit()]
+        assert numbers == [*(str(number) for number in range(1, 51)), "2001"]
+        more = "jobrun history manual --live" if words[1:] else "jobrun history --live"
+        assert f"And 2949 more that wait: {more}" in lines_said
+    assert len(json.loads(jobrun("status", "--json").out)["runs"]) == 3000
 
 
 def test_odd_notes_of_a_job_are_no_progress(state: Path, jobrun: Callable[..., object]) -> None:

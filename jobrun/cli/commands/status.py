@@ -21,8 +21,9 @@ def command(
 ) -> None:
     """Show what is going on: the daemon, live runs, every job.
 
-    The first line is about the daemon. Then come the unfinished runs, then every job with its last outcome
-    and next time, those that failed last first. It reads the store, so it also answers with the daemon
+    The first line is about the daemon. Then come the unfinished runs (all that are at work, with how far
+    they say they are, and the first 50 that wait), then every job with its last outcome and next time,
+    those that failed last first. It reads the store, so it also answers with the daemon
     down, and says so. With --watch in a pipe, a frame is printed whenever something has changed.
     """
     from jobrun.cli.overview import Overview
