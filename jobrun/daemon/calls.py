@@ -34,7 +34,7 @@ from jobrun.domain.instants import SECOND, Duration, Instant
 from jobrun.domain.job import OutputMode
 from jobrun.domain.ledger import Reported
 from jobrun.domain.records import OutputKept
-from jobrun.domain.report import Report
+from jobrun.domain.report import Report, read_report
 from jobrun.domain.retry import signal_number
 from jobrun.domain.run import Cause, Exit, Fence
 from jobrun.proc import kin
@@ -123,7 +123,10 @@ class Calls:
             max_rss=whole(message.get("rss"), None),
             left_behind=max(left, call.escaped),
         )
-        self._finish(call, exit, outputs, report if isinstance(report, dict) else None)
+        told = report if isinstance(report, dict) else {}
+        has_said = message.get("said") is not False
+        whole_report = said(call.files.prefix, told) if has_said else read_report(told) if told else None
+        self._finish(call, exit, outputs, whole_report)
 
     def died(self, call: Call, worker: Worker, exit: Exit, *, oom: bool) -> None:
         """Its worker ended in the middle of it: that is the call's end too, unless it wrote another one."""
@@ -134,7 +137,7 @@ class Calls:
         report = read_tail(call.files.status) if written is not None else None
         whole_exit = exit if written is None else written
         whole_exit = replace(whole_exit, left_behind=max(left, call.escaped))
-        self._finish(call, whole_exit, outputs, report, oom=oom)
+        self._finish(call, whole_exit, outputs, said(call.files.prefix, report), oom=oom)
 
     def give_back(self, call: Call, why: str, cause: Cause = Cause.SPAWN) -> None:
         """Nothing of it ran, and here it will not."""
@@ -192,11 +195,10 @@ class Calls:
         call: Call,
         exit: Exit,
         outputs: tuple[OutputKept, ...],
-        told: dict[str, Any] | None,
+        report: Report | None,
         *,
         oom: bool = False,
     ) -> None:
-        report = said(call.files.prefix, told)
         self._ended[call.fence] = self._gone_with(call, outputs, report)
         event = Exited(self._now(), exit, self._draw(), oom, report)
         self._post(Happened(call.run.id, event, call.fence, (*outputs, *reported(call.fence, report))))

@@ -95,12 +95,16 @@ def drop_leftovers(places: Places, history: History, live: Iterable[Run]) -> int
     current = {run.fence for run in live if run.has_process}
     statuses = {fence: path for path in _statuses(places.attempts) if (fence := _fence_of(path)) is not None}
     at_work = {worker_of(str(path)) for fence, path in statuses.items() if fence in current}
+    for path in _own_files(places.attempts):
+        number = path.name.split(".")[1]
+        if not (number.isdecimal() and int(number) in at_work):
+            path.unlink(missing_ok=True)
     dropped = 0
     for fence, path in statuses.items():
-        if fence in current or (fence.run_id == 0 and fence.attempt in at_work):
+        if fence in current or fence.run_id == 0:
             continue
         row = history.run(fence.run_id)
-        if row is None and fence.run_id != 0:
+        if row is None:
             continue
         kept = [output for output in history.outputs(fence.run_id) if output.fence == fence]
         owner = path.parent.name[1:] if path.parent != places.attempts else None
@@ -109,7 +113,7 @@ def drop_leftovers(places: Places, history: History, live: Iterable[Run]) -> int
                 fence,
                 attempts_dir=places.attempts,
                 logs_dir=places.logs,
-                opened_at=row.run.created_at if row is not None else 0,
+                opened_at=row.run.created_at,
                 split=True,
                 owner=int(owner) if owner is not None else None,
                 warm=warm,
@@ -121,6 +125,11 @@ def drop_leftovers(places: Places, history: History, live: Iterable[Run]) -> int
 
 def _statuses(attempts: Path) -> list[Path]:
     return [*attempts.glob("*.status"), *attempts.glob("u[0-9]*/*.status")]
+
+
+def _own_files(attempts: Path) -> list[Path]:
+    """The files of workers, of which an earlier daemon's have ended, or will with the call they make."""
+    return [*attempts.glob("0.*"), *attempts.glob("u[0-9]*/0.*")]
 
 
 def _fence_of(path: Path) -> Fence | None:

@@ -41,11 +41,11 @@ from jobrun.proc.account import owner_of
 from jobrun.proc.cgroup import AttemptCgroup, Delegated
 from jobrun.proc.files import AttemptFiles, attempt_files, never_began
 from jobrun.proc.identity import age
-from jobrun.proc.output import drop_files, drop_paths, keep_output
+from jobrun.proc.output import drop_files, keep_output
 from jobrun.proc.script import SH
 from jobrun.proc.spawn import Child, SpawnRefused, start
 from jobrun.proc.spec import Marker, attempt_spec
-from jobrun.proc.spool import read_said, worker_of, worker_status
+from jobrun.proc.spool import drop_worker_files, read_said, worker_of, worker_status
 from jobrun.proc.tree import kill_tree, reap_strangers, signal_main, signal_tree, sweep
 
 _KILL_AGAIN = 1.0
@@ -317,7 +317,7 @@ class Supervisor:
         worker = worker_status(files) if files.warm else None
         drop_files(files, outputs)
         if worker is not None:
-            drop_paths([str(worker), str(worker.with_suffix(".out"))])
+            drop_worker_files(worker)
 
     def _tell(self, fence: Fence, event: RunEvent) -> None:
         self._post(Happened(fence.run_id, event, fence))

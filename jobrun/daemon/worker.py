@@ -21,9 +21,9 @@ from jobrun.proc import kin
 from jobrun.proc.cgroup import Delegated
 from jobrun.proc.files import open_regular
 from jobrun.proc.identity import cpu_time, identify, resident_memory
-from jobrun.proc.output import drop_files
 from jobrun.proc.spawn import Child, start
 from jobrun.proc.spec import Marker
+from jobrun.proc.spool import drop_worker_files
 from jobrun.proc.tree import living_below, sweep
 from jobrun.proc.workerspec import LARGEST_DATAGRAM, CallFiles, WorkerKind, hello, retire, worker_spec
 
@@ -210,7 +210,7 @@ class Worker:
     def bury(self) -> None:
         """It has ended: nothing of its own stays."""
         sweep(self.identity, Marker(0, ""))
-        drop_files(self.child.files)
+        drop_worker_files(self.child.files.status)
         self.close()
 
     def close(self) -> None:

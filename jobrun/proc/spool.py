@@ -134,6 +134,13 @@ def worker_status(files: AttemptFiles) -> Path | None:
     return None if number is None else files.spool.joinpath(f"{Fence(0, number)}.status")
 
 
+def drop_worker_files(status: Path) -> None:
+    """Remove what a worker that has ended left of its own: status, log, the files kept for its calls."""
+    for path in status.parent.glob(f"{status.stem}.*"):
+        with suppress(OSError):
+            path.unlink()
+
+
 def worker_exit(files: AttemptFiles) -> Exit | None:
     """How the worker ended that took the call; None if it has not, or if no worker did."""
     path = worker_status(files)

@@ -82,7 +82,7 @@ class Worker:
         """Get ready for calls. Returns whether the start hook, if there is one, has succeeded."""
         set_path(hello["python_path"])
         facts = {"worker": hello["worker"], "pid": os.getpid(), "leader": hello["leader"]}
-        self._status = StatusFile(json.dumps(facts))
+        self._status = StatusFile(json.dumps(facts), hello["worker"])
         self._watch.begin([*hello["python_path"], *([hello["cwd"]] if hello.get("cwd") else [])])
         try:
             if hello.get("on_start"):
@@ -102,6 +102,7 @@ class Worker:
     def _stop(self) -> None:
         self._surroundings.leave()
         self._streams.discard()
+        self._status.discard()
         if self._on_stop is not None:
             try:
                 to_its_end(find(self._on_stop)())
@@ -212,6 +213,7 @@ class Worker:
             retire = retire or "children"
         out, err = self._streams.end(may_keep=not children)
         is_kept = self._status.complete(code, times, report)
+        has_said = exists(call["env"].get("JOBRUN_NOTES")) or exists(call["env"].get("JOBRUN_RESULT"))
         forget_notes()
         self._watch.note()
         user, system = round((times[0] + times[2]) * 1e6), round((times[1] + times[3]) * 1e6)
@@ -224,6 +226,7 @@ class Worker:
         self._channel.send(
             f'{{"op":"ended","fence":"{fence}","exit":{code},"at":{at},"user":{user},"system":{system},'
             f'"rss":{rss},"out":{out},"err":{err},"children":{"true" if children else "false"},'
+            f'"said":{"true" if has_said else "false"},'
             f'"retire":{"null" if retire is None else json.dumps(retire)},"report":{report}}}'
         )
 
@@ -237,6 +240,14 @@ class Worker:
             self._settle()
             self._functions[target] = function
         return function
+
+
+def exists(path: str | None) -> bool:
+    """Whether there is a file of that name."""
+    try:
+        return path is not None and bool(os.stat(path))
+    except OSError:
+        return False
 
 
 def _read_away(path: str) -> dict[str, Any]:
