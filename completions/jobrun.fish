@@ -48,12 +48,17 @@ complete -c jobrun -n __jobrun_no_command -a resume -d 'Resume a paused job or q
 complete -c jobrun -n __jobrun_no_command -a status -d 'Show what is going on: the daemon, live runs, every job'
 complete -c jobrun -n __jobrun_no_command -a history -d 'List runs, newest first'
 complete -c jobrun -n __jobrun_no_command -a logs -d 'Print what a run printed'
+complete -c jobrun -n __jobrun_no_command -a result -d 'Print the result of a run'
 complete -c jobrun -n __jobrun_no_command -a run -d 'Start a job now, or at a later moment'
 complete -c jobrun -n __jobrun_no_command -a submit -d 'Run a command once, supervised and recorded'
 complete -c jobrun -n __jobrun_no_command -a wait -d 'Wait until runs have ended'
 complete -c jobrun -n __jobrun_no_command -a cancel -d 'Cancel runs: waiting ones at once, running ones by TERM, then KILL'
 complete -c jobrun -n __jobrun_no_command -a retry -d 'Run failed runs again, as new runs'
+complete -c jobrun -n __jobrun_no_command -a progress -d 'Say how far the run is'
+complete -c jobrun -n __jobrun_no_command -a checkpoint -d 'Keep files to go on from, or find them again'
+complete -c jobrun -n __jobrun_no_command -a retry-me -d 'Ask for another try of the run after a time'
 complete -c jobrun -n __jobrun_no_command -a daemon -d 'Run the daemon in the foreground'
+complete -c jobrun -n __jobrun_no_command -a workers -d 'List the warm workers of Python jobs'
 complete -c jobrun -n __jobrun_no_command -a reload -d 'Make the daemon read its job file again'
 complete -c jobrun -n __jobrun_no_command -a stop -d 'Stop the daemon'
 complete -c jobrun -n __jobrun_no_command -a doctor -d 'Show what this host offers and what is wrong'
@@ -61,6 +66,8 @@ complete -c jobrun -n __jobrun_no_command -a completion -d 'Print the shell comp
 
 complete -c jobrun -n '__jobrun_command_is init' -l stdout -d 'Print it instead of writing it'
 
+complete -c jobrun -n '__jobrun_command_is check' -l imports -d 'Import what Python jobs call, as they would'
+complete -c jobrun -n '__jobrun_command_is check' -l timeout -x -d 'With --imports: the most that one may take'
 complete -c jobrun -n '__jobrun_command_is check' -l json -d 'Print JSON; its shape is in docs/json.md'
 
 
@@ -68,10 +75,14 @@ complete -c jobrun -n '__jobrun_command_is add' -l cron -x -d 'Due when this cro
 complete -c jobrun -n '__jobrun_command_is add' -l every -x -d 'Due at fixed intervals, such as "30s"'
 complete -c jobrun -n '__jobrun_command_is add' -l after -x -d 'Due this long after the last run\'s end'
 complete -c jobrun -n '__jobrun_command_is add' -l at -x -d 'Due once: "2026-03-01T03:00", "tomorrow 03:00", "2h"'
-complete -c jobrun -n '__jobrun_command_is add' -l python -x -d 'Call this function'
+complete -c jobrun -n '__jobrun_command_is add' -l python -x -d 'Call this "module:function", or run this .py'
 complete -c jobrun -n '__jobrun_command_is add' -l arg -x -d 'An argument of the function, as JSON or text'
 complete -c jobrun -n '__jobrun_command_is add' -l kwarg -x -d 'A keyword argument of the function'
 complete -c jobrun -n '__jobrun_command_is add' -l interpreter -r -F -d 'The Python that calls the function'
+complete -c jobrun -n '__jobrun_command_is add' -l isolation -x -d 'warm: in a lasting worker; fresh: in a new process'
+complete -c jobrun -n '__jobrun_command_is add' -l pool -x -d 'The pool of workers that calls the function'
+complete -c jobrun -n '__jobrun_command_is add' -l data -x -d 'Data for it: JSON, from a file, or from stdin'
+complete -c jobrun -n '__jobrun_command_is add' -l checkpoint -d 'Give its runs a directory for checkpoints, to go on from'
 complete -c jobrun -n '__jobrun_command_is add' -l description -x -d 'What the job is for'
 complete -c jobrun -n '__jobrun_command_is add' -l tag -x -d 'A tag; may be repeated'
 complete -c jobrun -n '__jobrun_command_is add' -l timezone -x -d 'The zone of the cron text'
@@ -80,6 +91,7 @@ complete -c jobrun -n '__jobrun_command_is add' -l timeout -x -d 'Stop an attemp
 complete -c jobrun -n '__jobrun_command_is add' -l grace -x -d 'Time between TERM and KILL'
 complete -c jobrun -n '__jobrun_command_is add' -l attempts -x -d 'How often to try, the first included'
 complete -c jobrun -n '__jobrun_command_is add' -l delay -x -d 'The wait before the second attempt'
+complete -c jobrun -n '__jobrun_command_is add' -l retry-on -x -d 'Try again only after this: 75, "signal:KILL", "timed_out", "ConnectionError"; may be repeated'
 complete -c jobrun -n '__jobrun_command_is add' -l overlap -x -d 'If the last run is unfinished: skip, queue_one, queue_all, replace or allow'
 complete -c jobrun -n '__jobrun_command_is add' -l catch-up -x -d 'Of missed times, run none, the latest or all'
 complete -c jobrun -n '__jobrun_command_is add' -l spread -x -d 'Start up to this much later, fixed per host and job'
@@ -96,6 +108,7 @@ complete -c jobrun -n '__jobrun_command_is list' -s q -l queue -x -a '(__jobrun_
 complete -c jobrun -n '__jobrun_command_is list' -l json -d 'Print JSON; its shape is in docs/json.md'
 
 complete -c jobrun -n '__jobrun_command_is show' -l resolved -d 'Of a job: every setting of the job file, and its origin'
+complete -c jobrun -n '__jobrun_command_is show' -l traceback -d 'Of a run: only the traceback of its last failed attempt'
 complete -c jobrun -n '__jobrun_command_is show' -l json -d 'Print JSON; its shape is in docs/json.md'
 complete -c jobrun -n '__jobrun_command_is show' -a '(__jobrun_ask jobs runs)'
 
@@ -149,6 +162,12 @@ complete -c jobrun -n '__jobrun_command_is logs' -l raw -d 'On a terminal: the b
 complete -c jobrun -n '__jobrun_command_is logs' -l json -d 'Print JSON; its shape is in docs/json.md'
 complete -c jobrun -n '__jobrun_command_is logs' -a '(__jobrun_ask runs jobs)'
 
+complete -c jobrun -n '__jobrun_command_is result' -l json -d 'Print JSON; its shape is in docs/json.md'
+complete -c jobrun -n '__jobrun_command_is result' -a '(__jobrun_ask runs jobs)'
+
+complete -c jobrun -n '__jobrun_command_is run' -l data -x -d 'Data for it: JSON, from a file, or from stdin'
+complete -c jobrun -n '__jobrun_command_is run' -l bulk -r -F -d 'A run for each line of this file, its data as JSON'
+complete -c jobrun -n '__jobrun_command_is run' -l resume-from -r -F -d 'The checkpoint for it to go on from'
 complete -c jobrun -n '__jobrun_command_is run' -s w -l wait -d 'Wait for its end; exit 1 unless it succeeded'
 complete -c jobrun -n '__jobrun_command_is run' -s f -l follow -d 'Print its output while it runs, and wait for its end'
 complete -c jobrun -n '__jobrun_command_is run' -l in -x -d 'Start after this time, such as "10m"'
@@ -159,6 +178,13 @@ complete -c jobrun -n '__jobrun_command_is run' -l json -d 'Print JSON; its shap
 complete -c jobrun -n '__jobrun_command_is run' -a '(__jobrun_ask jobs)'
 
 complete -c jobrun -n '__jobrun_command_is submit' -l name -x -d 'What to call it (else the program\'s name)'
+complete -c jobrun -n '__jobrun_command_is submit' -l python -x -d 'Call this "module:function", or run this .py'
+complete -c jobrun -n '__jobrun_command_is submit' -l arg -x -d 'An argument of the function, as JSON or text'
+complete -c jobrun -n '__jobrun_command_is submit' -l kwarg -x -d 'A keyword argument of the function'
+complete -c jobrun -n '__jobrun_command_is submit' -l interpreter -r -F -d 'The Python that calls the function'
+complete -c jobrun -n '__jobrun_command_is submit' -l isolation -x -d 'warm: in a lasting worker; fresh: in a new process'
+complete -c jobrun -n '__jobrun_command_is submit' -l pool -x -d 'The pool of workers that calls the function'
+complete -c jobrun -n '__jobrun_command_is submit' -l data -x -d 'Data for it: JSON, from a file, or from stdin'
 complete -c jobrun -n '__jobrun_command_is submit' -s q -l queue -x -a '(__jobrun_ask queues)' -d 'The queue it runs in'
 complete -c jobrun -n '__jobrun_command_is submit' -s w -l wait -d 'Wait for its end; exit 1 unless it succeeded'
 complete -c jobrun -n '__jobrun_command_is submit' -s f -l follow -d 'Print its output while it runs, and wait for its end'
@@ -167,6 +193,7 @@ complete -c jobrun -n '__jobrun_command_is submit' -l at -x -d 'Start then: "23:
 complete -c jobrun -n '__jobrun_command_is submit' -l timeout -x -d 'Stop an attempt after this time'
 complete -c jobrun -n '__jobrun_command_is submit' -l attempts -x -d 'How often to try, the first included'
 complete -c jobrun -n '__jobrun_command_is submit' -l delay -x -d 'The wait before the second attempt'
+complete -c jobrun -n '__jobrun_command_is submit' -l retry-on -x -d 'Try again only after this: 75, "signal:KILL", "timed_out", "ConnectionError"; may be repeated'
 complete -c jobrun -n '__jobrun_command_is submit' -l template -x -d 'A template of the job file'
 complete -c jobrun -n '__jobrun_command_is submit' -s e -l env -x -d 'Set a variable; K alone copies yours'
 complete -c jobrun -n '__jobrun_command_is submit' -l cwd -r -F -d 'The working directory (else this one)'
@@ -186,10 +213,24 @@ complete -c jobrun -n '__jobrun_command_is retry' -l since -x -d 'From this mome
 complete -c jobrun -n '__jobrun_command_is retry' -l json -d 'Print JSON; its shape is in docs/json.md'
 complete -c jobrun -n '__jobrun_command_is retry' -a '(__jobrun_ask runs)'
 
+complete -c jobrun -n '__jobrun_command_is progress' -l of -x -d 'How many of how many are done'
+complete -c jobrun -n '__jobrun_command_is progress' -l state -x -d 'What the run is doing'
+complete -c jobrun -n '__jobrun_command_is progress' -l meta -x -d 'A fact beside it, as JSON or text; may be repeated'
+
+complete -c jobrun -n '__jobrun_command_is checkpoint' -l step -x -d 'Of save: the step that the file belongs to'
+complete -c jobrun -n '__jobrun_command_is checkpoint' -l meta -x -d 'A fact beside it, as JSON or text; may be repeated'
+complete -c jobrun -n '__jobrun_command_is checkpoint' -l json -d 'Print JSON; its shape is in docs/json.md'
+complete -c jobrun -n '__jobrun_command_is checkpoint' -a 'save list latest'
+
+complete -c jobrun -n '__jobrun_command_is retry-me' -l in -x -d 'How long to wait, such as "60s" or "1h30m"'
+
 complete -c jobrun -n '__jobrun_command_is daemon' -l log-format -x -a 'auto human json' -d 'Lines for people, or one JSON object a line'
 complete -c jobrun -n '__jobrun_command_is daemon' -l log-level -x -a 'debug info warning error' -d 'The least that is logged'
 complete -c jobrun -n '__jobrun_command_is daemon' -l on-stop -x -a 'drain leave kill' -d 'What becomes of running jobs at the end (else as the file says)'
 complete -c jobrun -n '__jobrun_command_is daemon' -l set-aside-corrupt -d 'Rename a damaged database and begin with an empty one'
+
+complete -c jobrun -n '__jobrun_command_is workers' -s w -l watch -d 'Refresh every second; Ctrl-C ends'
+complete -c jobrun -n '__jobrun_command_is workers' -l json -d 'Print JSON; its shape is in docs/json.md'
 
 complete -c jobrun -n '__jobrun_command_is reload' -s n -l dry-run -d 'Only say what would change'
 complete -c jobrun -n '__jobrun_command_is reload' -l json -d 'Print JSON; its shape is in docs/json.md'

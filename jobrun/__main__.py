@@ -10,6 +10,12 @@ def main() -> int:
         from jobrun.cli.complete import answer
 
         return answer(arguments[1:])
+    if arguments and arguments[0] in ("progress", "checkpoint", "retry-me"):
+        from jobrun.cli.inside import at_once
+
+        code = at_once(arguments)
+        if code is not None:
+            return code
     from jobrun.cli.gate import run
 
     return run(arguments)

@@ -4,7 +4,7 @@ On a terminal times are short or relative; in a pipe they are ISO 8601 with
 offset, so that a line means the same tomorrow.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from jobrun.store.views import RunRow
 
 if TYPE_CHECKING:
     from jobrun.cli.waits import Waits
+    from jobrun.domain.report import Progress
 
 Row = tuple[Cell | str, ...]
 
@@ -138,14 +139,30 @@ def history_table(rows: Sequence[RunRow], look: Look, *, with_job: bool = True) 
     return Table(columns, lines, right=("run", "took", "attempt"))
 
 
-def live_table(rows: Iterable[RunRow], look: Look) -> Table:
-    """Unfinished runs, one to a line, with how long each has been at it."""
+def live_table(rows: Iterable[RunRow], look: Look, stages: "Mapping[int, Progress] | None" = None) -> Table:
+    """Unfinished runs, one to a line, with how long each has been at it and how far it says it is.
+
+    On a terminal the columns for that are there only if a run says something.
+    """
     lines: list[Row] = []
     for row in rows:
         run = row.run
         begun = row.started_at if run.state in ("running", "stopping") else run.created_at
         since = look.span(look.now - begun) if look.terminal and begun is not None else look.moment(begun)
         tries = f"{run.attempt}/{run.max_attempts}" if run.attempt else "-"
-        lines.append((str(run.id), run.job, outcome_cell(row), since, tries, why(row, look)))
+        stage = _stage(stages[run.id] if stages and run.id in stages else None)
+        told = stage if stages or not look.terminal else ()
+        lines.append((str(run.id), run.job, outcome_cell(row), since, tries, *told, why(row, look)))
+    told = ("progress", "stage") if stages or not look.terminal else ()
     column = "for" if look.terminal else "since"
-    return Table(("run", "job", "state", column, "attempt", "why"), lines, right=("run", "attempt"))
+    return Table(
+        ("run", "job", "state", column, "attempt", *told, "why"), lines, right=("run", "attempt", "progress")
+    )
+
+
+def _stage(progress: "Progress | None") -> tuple[str, str]:
+    if progress is None:
+        return "", ""
+    from jobrun.cli.stages import percent_words, stage_words
+
+    return percent_words(progress), stage_words(progress)

@@ -15,7 +15,7 @@ _ASKED = {
     "JOB|RUN": "jobs runs",
     "RUN|JOB": "runs jobs",
 }
-_PATHS = {"FILE": "files", "DIR": "dirs"}
+_PATHS = {"FILE": "files", "DIR": "dirs", "FILE|-": "files", "FILE|latest": "files"}
 _HELP = OptionDoc(("--help",), "", "Print help.")
 _VERSION = OptionDoc(("--version",), "", "Print the version.")
 
@@ -41,9 +41,9 @@ def _option_kind(option: OptionDoc) -> str:
 
 def _word_kind(doc: CommandDoc) -> str:
     """What completes the command's positional words."""
-    if doc.name == "completion":
-        return "words bash zsh fish"
     for argument in doc.arguments:
+        if argument.choices:
+            return "words " + " ".join(argument.choices)
         if argument.name in _ASKED:
             return "ask " + _ASKED[argument.name]
     return "none"

@@ -11,9 +11,10 @@ from jobrun.cli.output import say_json
 from jobrun.cli.reach import Reach, now
 from jobrun.cli.render import Cell, Facts, Table
 from jobrun.domain.definition import to_mapping
-from jobrun.domain.job import Backoff, Job, PythonCall, ShellCommand
+from jobrun.domain.job import Backoff, Job, PythonCall, ShellCommand, is_warm
 
 _TOLD_APART = {"description", "tags", "queue", "enabled", "command", "shell", "python", "args"}
+_TOLD_APART |= {"isolation", "pool"}
 _RETRYING = ("attempts", "backoff", "delay", "max_delay", "jitter")
 
 
@@ -46,7 +47,11 @@ def _pairs(known: KnownJob, look: Look, moment: int) -> list[tuple[str, Cell | s
         pairs.append(("schedule", words))
     if not job.schedules:
         pairs.append(("schedule", "none: by `jobrun run` only"))
-    pairs += [("runs", body_words(job.body).strip()), ("queue", job.queue)]
+    pairs.append(("runs", body_words(job.body).strip()))
+    if isinstance(job.body, PythonCall):
+        warm = f"a warm worker of pool {job.body.pool}"
+        pairs.append(("called in", warm if is_warm(job) else "a process of its own each time"))
+    pairs.append(("queue", job.queue))
     if job.tags:
         pairs.append(("tags", ", ".join(job.tags)))
     pairs += _settings(job)

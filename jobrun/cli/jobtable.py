@@ -57,3 +57,38 @@ def kwargs_table(pairs: Sequence[str] | None) -> dict[str, Any]:
 def said(**values: Any) -> dict[str, Any]:
     """The values that were given: neither None nor empty."""
     return {key: value for key, value in values.items() if value is not None and value not in ([], {})}
+
+
+def python_table(
+    target: str | None,
+    words: Sequence[str] | None,
+    *,
+    arg: Sequence[str] | None,
+    kwarg: Sequence[str] | None,
+    interpreter: str | None,
+    isolation: str | None,
+    pool: str | None,
+) -> dict[str, Any]:
+    """What to run: a Python target with its options, or the words of a command; empty if neither is given.
+
+    Raises UsageError if both are, or an option of the one stands beside the other.
+    """
+    if target is None:
+        if arg or kwarg or interpreter or isolation or pool:
+            raise UsageError("--arg, --kwarg, --interpreter, --isolation and --pool go with --python.")
+        return {"command": command_value(words)} if words else {}
+    if words:
+        raise UsageError("A job has either --python or a command.", "The function's arguments go into --arg.")
+    return said(
+        python=target,
+        args=[json_value(value) for value in arg or ()],
+        kwargs=kwargs_table(kwarg),
+        interpreter=interpreter,
+        isolation=isolation,
+        pool=pool,
+    )
+
+
+def conditions(words: Sequence[str] | None) -> list[int | str]:
+    """The conditions of --retry-on: a number alone is an exit code."""
+    return [int(word) if word.isdecimal() else word for word in words or ()]

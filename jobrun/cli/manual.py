@@ -37,6 +37,7 @@ class ArgumentDoc:
     help: str
     required: bool
     many: bool
+    choices: tuple[str, ...] = ()
 
     @property
     def usage(self) -> str:
@@ -99,7 +100,9 @@ def general_options() -> tuple[OptionDoc, ...]:
 
 def _argument(param: Any) -> ArgumentDoc:
     name = (param.metavar or param.name or "").upper()
-    return ArgumentDoc(name, " ".join((param.help or "").split()), param.required, param.nargs == -1)
+    choices = tuple(str(choice) for choice in getattr(param.type, "choices", ()))
+    help_text = " ".join((param.help or "").split())
+    return ArgumentDoc(name, help_text, param.required, param.nargs == -1, choices)
 
 
 def _option(param: Any) -> OptionDoc:

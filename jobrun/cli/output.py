@@ -17,11 +17,24 @@ def remark(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
+def say_whole(text: str) -> None:
+    """Text that a job wrote, to its end: as it is in a pipe, unable to drive a terminal on one."""
+    if on_terminal():
+        from jobrun.cli.escape import visible
+
+        text = "\n".join(visible(line) for line in text.split("\n"))
+    _write(text if text.endswith("\n") else text + "\n")
+
+
 def say_json(shape: Mapping[str, Any]) -> None:
     """One JSON document, two spaces deep. A lone surrogate becomes its JSON escape."""
     import json
 
-    text = json.dumps(shape, ensure_ascii=False, indent=2) + "\n"
+    _write(json.dumps(shape, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write(text: str) -> None:
+    """Text as UTF-8, whatever the locale."""
     sys.stdout.flush()
     buffer = getattr(sys.stdout, "buffer", None)
     if buffer is None:

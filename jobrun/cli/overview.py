@@ -1,8 +1,9 @@
 """What `status` shows: read in one go, then told as blocks or as JSON."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jobrun.cli.cells import Look, history_table, live_table, outcome_cell, why
 from jobrun.cli.reach import Reach, now
@@ -13,8 +14,12 @@ from jobrun.domain.instants import Instant, from_datetime
 from jobrun.domain.run import Done, Outcome
 from jobrun.store.views import JobRow, QueueRow, RunFilter, RunRow
 
+if TYPE_CHECKING:
+    from jobrun.domain.report import Progress
+
 _PROBLEMS = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST)
 _RECENT = 5
+_MOST_WAITING = 50
 
 
 class Overview:
@@ -31,6 +36,7 @@ class Overview:
         queues: Sequence[QueueRow] = (),
         job: str | None = None,
         recent: Sequence[RunRow] = (),
+        stages: "Mapping[int, Progress] | None" = None,
     ) -> None:
         self.at = at
         self.daemon = daemon
@@ -40,6 +46,7 @@ class Overview:
         self.queues = queues
         self.job = job
         self.recent = recent
+        self.stages: Mapping[int, Progress] = stages or {}
 
     @classmethod
     def read(cls, reach: Reach, job: str | None = None) -> Self:
@@ -58,7 +65,8 @@ class Overview:
         live = history.live_runs()
         if job is None:
             jobs = sorted(history.jobs(), key=_urgency)
-            return cls(at, daemon, trouble, live=live, jobs=jobs, queues=history.queues())
+            stages = _stages(reach, live)
+            return cls(at, daemon, trouble, live=live, jobs=jobs, queues=history.queues(), stages=stages)
         row = history.job(job)
         recent = tuple(history.runs(RunFilter(job=job, state="done"), limit=_RECENT))
         mine = [run for run in live if run.run.job == job]
@@ -67,14 +75,15 @@ class Overview:
 
             raise unknown_job(job, history.job_names())
         known = [row] if row is not None else []
-        return cls(at, daemon, trouble, live=mine, jobs=known, job=job, recent=recent)
+        stages = _stages(reach, mine)
+        return cls(at, daemon, trouble, live=mine, jobs=known, job=job, recent=recent, stages=stages)
 
     def shape(self, zone: tzinfo | None) -> dict[str, Any]:
         """The JSON of `status`, or of `status JOB`."""
         shape: dict[str, Any] = {
             "daemon": daemon_shape(self.daemon, zone),
             "counts": count_states(self.live),
-            "runs": [run_shape(row, zone) for row in self.live],
+            "runs": [run_shape(row, zone, self.stages.get(row.run.id)) for row in self.live],
             "jobs": [job_state_shape(row, zone) for row in self.jobs],
         }
         if self.job is None:
@@ -87,12 +96,23 @@ class Overview:
         if self.job is not None and self.jobs:
             blocks.append(_job_facts(self.jobs[0], look))
         if self.live:
-            blocks.append(live_table(self.live, look))
+            blocks += self._live_lines(look)
         if self.recent:
             blocks.append(history_table(self.recent, look, with_job=False))
         if self.job is None and self.jobs:
             blocks.append(_jobs_table(self.jobs, look))
         return blocks
+
+    def _live_lines(self, look: Look) -> list[Block]:
+        """Every run at work, and the first of those that wait: there may be thousands."""
+        waiting = [row for row in self.live if not row.run.has_process]
+        hidden = {row.run.id for row in waiting[_MOST_WAITING:]}
+        shown = [row for row in self.live if row.run.id not in hidden]
+        lines: list[Block] = [live_table(shown, look, self.stages)]
+        if hidden:
+            all_of_them = " ".join(["jobrun history", *([self.job] if self.job else []), "--live"])
+            lines.append(Cell(f"And {len(hidden)} more that wait: {all_of_them}", "dim"))
+        return lines
 
     def _daemon_lines(self, look: Look) -> list[Block]:
         counts = count_states(self.live)
@@ -120,6 +140,24 @@ class Overview:
             for row in self.queues
             if row.paused is not None
         ]
+
+
+def _stages(reach: Reach, live: Sequence[RunRow]) -> "Mapping[int, Progress]":
+    """How far the running ones say they are; nothing more is loaded if there is no word of any."""
+    if not any(row.run.has_process for row in live) or not _is_anything_said(reach):
+        return {}
+    from jobrun.cli.stages import read_stages
+
+    return read_stages(live, reach.places.attempts)
+
+
+def _is_anything_said(reach: Reach) -> bool:
+    try:
+        names = os.listdir(reach.places.attempts)  # noqa: PTH208 - names
+    except OSError:
+        return False
+    # A folder holds the files of another account's jobs.
+    return any(name.endswith(".notes") or name.startswith("u") for name in names)
 
 
 def _because(reason: str) -> str:

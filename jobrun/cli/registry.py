@@ -10,6 +10,7 @@ GROUPS: dict[str, str] = {
     "files": "Job files",
     "jobs": "Jobs",
     "runs": "Runs",
+    "inside": "Inside a job",
     "host": "Daemon and shell",
 }
 
@@ -27,7 +28,7 @@ class Entry:
     @property
     def module(self) -> str:
         """The module that holds the command."""
-        return f"jobrun.cli.commands.{self.name}"
+        return f"jobrun.cli.commands.{self.name.replace('-', '_')}"
 
 
 COMMANDS: dict[str, Entry] = {
@@ -48,12 +49,17 @@ COMMANDS: dict[str, Entry] = {
         ("runs", "status", "Show what is going on: the daemon, live runs, every job."),
         ("runs", "history", "List runs, newest first."),
         ("runs", "logs", "Print what a run printed."),
+        ("runs", "result", "Print the result of a run."),
         ("runs", "run", "Start a job now, or at a later moment."),
         ("runs", "submit", "Run a command once, supervised and recorded."),
         ("runs", "wait", "Wait until runs have ended."),
         ("runs", "cancel", "Cancel runs: waiting ones at once, running ones by TERM, then KILL."),
         ("runs", "retry", "Run failed runs again, as new runs."),
+        ("inside", "progress", "Say how far the run is."),
+        ("inside", "checkpoint", "Keep files to go on from, or find them again."),
+        ("inside", "retry-me", "Ask for another try of the run after a time."),
         ("host", "daemon", "Run the daemon in the foreground."),
+        ("host", "workers", "List the warm workers of Python jobs."),
         ("host", "reload", "Make the daemon read its job file again."),
         ("host", "stop", "Stop the daemon."),
         ("host", "doctor", "Show what this host offers and what is wrong."),

@@ -5,7 +5,7 @@ are only ever added. Moments are ISO 8601 with offset, spans are seconds, sizes
 are bytes; what is not known or does not apply is null.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from jobrun.store.views import AttemptRow, JobRow, QueueRow, RunRow
 
 if TYPE_CHECKING:
     from jobrun.domain.records import OutputKept, Paused
+    from jobrun.domain.report import Progress, Report
 
 Shape = dict[str, Any]
 
@@ -30,8 +31,8 @@ def elapsed(value: Duration | None) -> float | None:
     return span(None if value is None else max(value, 0))
 
 
-def run_shape(row: RunRow, zone: tzinfo | None) -> Shape:
-    """A run."""
+def run_shape(row: RunRow, zone: tzinfo | None, progress: "Progress | None" = None) -> Shape:
+    """A run. `progress` is what a running one said last."""
     run, status = row.run, row.run.status
     done = status if isinstance(status, Done) else None
     process = status.process if isinstance(status, Running | Stopping) else None
@@ -65,6 +66,19 @@ def run_shape(row: RunRow, zone: tzinfo | None) -> Shape:
         "priority": run.priority,
         "retry_of": run.retry_of,
         "requested_by": run.requested_by,
+        "progress": progress_shape(progress, zone),
+    }
+
+
+def progress_shape(progress: "Progress | None", zone: tzinfo | None) -> Shape | None:
+    """How far a job says it is; null if it says nothing."""
+    if progress is None:
+        return None
+    return {
+        "percent": progress.percent,
+        "state": progress.state,
+        "meta": dict(progress.meta),
+        "at": iso(progress.at, zone),
     }
 
 
@@ -86,9 +100,10 @@ def _stopping_cause(row: RunRow) -> str | None:
     return status.cause.value if isinstance(status, Stopping) else None
 
 
-def attempt_shape(row: AttemptRow, zone: tzinfo | None) -> Shape:
-    """One attempt of a run. CPU times are seconds, `max_rss` is bytes."""
+def attempt_shape(row: AttemptRow, zone: tzinfo | None, report: "Report | None" = None) -> Shape:
+    """One attempt of a run, with what it said of itself. CPU times are seconds, `max_rss` is bytes."""
     end = row.end
+    error = report.error if report is not None else None
     return {
         "attempt": row.fence.attempt,
         "opened_at": iso(row.opened_at, zone),
@@ -106,6 +121,10 @@ def attempt_shape(row: AttemptRow, zone: tzinfo | None) -> Shape:
         "max_rss": end.max_rss if end else None,
         "left_behind": end.left_behind if end else 0,
         "killed": end.killed if end else False,
+        "error": None
+        if error is None
+        else {"type": error.type, "message": error.message, "traceback": error.traceback},
+        "progress": progress_shape(report.progress if report is not None else None, zone),
     }
 
 
@@ -169,3 +188,9 @@ def count_states(rows: Iterable[RunRow]) -> dict[str, int]:
         if row.run.state in counts:
             counts[row.run.state] += 1
     return counts
+
+
+def worker_shape(worker: Mapping[str, Any]) -> Shape:
+    """A warm worker, as the daemon tells it. `age` and `cpu` are seconds, `rss` is bytes."""
+    keys = ("pool", "worker", "pid", "state", "run", "job", "waiting", "runs_done", "age", "rss", "cpu")
+    return {key: worker.get(key) for key in (*keys, "interpreter", "python")}

@@ -4,9 +4,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from jobrun.cli.findrun import find_run
 from jobrun.cli.output import remark
 from jobrun.cli.reach import Reach
-from jobrun.domain.errors import DaemonUnreachable, ExitCode, NotFound
+from jobrun.domain.errors import DaemonUnreachable, ExitCode
 from jobrun.domain.run import Done
 
 _STRIDE = 20.0
@@ -38,9 +39,7 @@ def wait_for(reach: Reach, runs: Sequence[int], timeout: float | None) -> tuple[
 
 
 def _ending(reach: Reach, run_id: int) -> dict[str, Any] | None:
-    row = reach.history.run(run_id) if reach.has_store else None
-    if row is None:
-        raise NotFound(f"There is no run {run_id}.", "`jobrun history` lists the runs that are kept.")
+    row = find_run(reach, run_id)
     run, status = row.run, row.run.status
     if not isinstance(status, Done):
         return None

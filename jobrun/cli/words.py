@@ -1,5 +1,7 @@
 """What outcomes, causes and delays are called when people read them."""
 
+from collections.abc import Mapping
+
 from jobrun.domain.run import Cause, DelayReason, Outcome, Trigger
 
 TONES: dict[str, str] = {
@@ -61,3 +63,10 @@ def cause_words(cause: str | None, detail: str) -> str:
     if detail:
         return detail
     return "" if cause is None else CAUSES.get(cause, cause)
+
+
+def meta_words(meta: object) -> str:
+    """A job's own facts beside its progress or a checkpoint: `epoch=12 loss=0.31`."""
+    if not isinstance(meta, Mapping):
+        return ""
+    return " ".join(f"{name}={value}" for name, value in meta.items())

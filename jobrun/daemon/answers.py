@@ -21,6 +21,7 @@ from jobrun.domain.instants import Instant, to_iso
 from jobrun.domain.job import Job, OnStop
 from jobrun.domain.report import canonical
 from jobrun.domain.run import Done, Outcome, Run, Trigger
+from jobrun.proc.checkpoints import LATEST
 from jobrun.store.reader import History
 from jobrun.store.views import RunFilter
 from jobrun.wire.message import Request
@@ -133,6 +134,11 @@ class Answers:
         resume_from = args.get("resume_from")
         if resume_from is not None and not isinstance(resume_from, str):
             raise UsageError('"resume_from" must be the path of a checkpoint, or "latest".')
+        if resume_from == LATEST and job.checkpoint is None:
+            raise Conflict(
+                f"{job.name} keeps no checkpoints, so there is no latest one.",
+                "Write checkpoint = true in its table, or name a file.",
+            )
         data, bulk = _data(args.get("data")), _bulk(args.get("bulk"))
         return await self._ask(
             lambda reply: RunAsked(

@@ -99,10 +99,16 @@ def _is_entry(entry: object) -> bool:
     name = entry.get("file")
     return (
         isinstance(name, str)
-        and Path(name).name == name
+        and _is_inside(name)
         and isinstance(entry.get("at"), str)
         and isinstance(entry.get("step"), int)
     )
+
+
+def _is_inside(name: str) -> bool:
+    """Whether the index means a file of the directory, or of a folder in it."""
+    path = Path(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def run_directory(job: str, run_id: int, state_dir: Path) -> Path:

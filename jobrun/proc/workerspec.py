@@ -193,9 +193,8 @@ def call_text(
     limits = job.limits
     env = run_environment(job, run, files.prefix, store_id)
     if job.checkpoint is not None or run.resume_from is not None:
-        env |= checkpoint_environment(
-            job, run, files.state_dir, env=kind.env, base=base_environ, who=kind.who
-        )
+        whole = {**kind.env, **env}
+        env |= checkpoint_environment(job, run, files.state_dir, env=whole, base=base_environ, who=kind.who)
     text = _text(
         {
             "op": "call",

@@ -1,8 +1,9 @@
 """Progress: what a run says about itself while it runs.
 
 The notes file ($JOBRUN_NOTES) has two places of 1,024 bytes, each written by
-one pwrite; this writes the first. Nothing waits, nothing is locked, nothing
-is raised: a job must not fail because nobody could be told how far it is.
+one pwrite: the first for progress, the second for the wish of another try.
+Nothing waits, nothing is locked, and progress raises nothing: a job must not
+fail because nobody could be told how far it is.
 """
 
 from __future__ import annotations
@@ -127,3 +128,13 @@ def _line(note: dict[str, Any]) -> bytes | None:
     if len(text) >= SLOT_SIZE:
         return None
     return text.encode("ascii").ljust(SLOT_SIZE - 1) + b"\n"
+
+
+def wish_retry(after: int) -> None:
+    """Say that the run wants its next try `after` microseconds; that counts if it ends with exit code 75.
+
+    The second place of the notes file, for jobs that are no function. Raises
+    OSError if it cannot be written, KeyError outside jobrun.
+    """
+    text = _encode({"retry_in": after}).encode("ascii").ljust(SLOT_SIZE - 1) + b"\n"
+    os.pwrite(_NOTES.descriptor(os.environ["JOBRUN_NOTES"]), text, SLOT_SIZE)

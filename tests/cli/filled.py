@@ -3,6 +3,7 @@
 The runs go through the real state machine and the real ledger.
 """
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +22,19 @@ from jobrun.domain.job import (
     Schedule,
     ShellCommand,
 )
-from jobrun.domain.ledger import Fact, JobListed, QueueListed, RunCreated, RunMoved, ScheduleSeen
+from jobrun.domain.ledger import (
+    Fact,
+    JobListed,
+    PoolListed,
+    QueueListed,
+    Reported,
+    RunCreated,
+    RunMoved,
+    ScheduleSeen,
+)
 from jobrun.domain.lifecycle import step
 from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused
+from jobrun.domain.report import Progress, Report
 from jobrun.domain.run import (
     Cause,
     Delayed,
@@ -116,7 +127,7 @@ class Filling:
             for item in job.schedules:
                 upcoming = NEXT.get(name) if job.enabled else None
                 self.facts.append(ScheduleSeen(name, item.key, NOON - 24 * HOUR, NOON, upcoming))
-        self.facts += [QueueListed("default", 4), QueueListed("net", None)]
+        self.facts += [QueueListed("default", 4), QueueListed("net", None), PoolListed("default", 0, None)]
         self.facts.append(Paused("job", "mirror", NOON - HOUR, "alice", "disk is being replaced"))
         self.facts.append(Paused("queue", "net", NOON - MINUTE, "bob"))
 
@@ -152,11 +163,21 @@ class Filling:
     def start(self, run: Run, at: Instant) -> Run:
         return self.drive(run, Admitted(at), Spawned(at + SECOND // 100, PROCESS))
 
-    def finish(self, run: Run, at: Instant, code: int = 0, **more: int) -> Run:
+    def finish(
+        self, run: Run, at: Instant, code: int = 0, *, report: Report | None = None, **more: int
+    ) -> Run:
         end = Exit(
             ended_at=at, exit_code=code, user_time=1_500_000, system_time=250_000, max_rss=30 << 20, **more
         )
-        return self.drive(run, Exited(at, end, 0.5))
+        if report is not None and report != Report():
+            self.facts.append(Reported(run.fence, report))
+        return self.drive(run, Exited(at, end, 0.5, report=report))
+
+    def again(self, run: Run) -> Run:
+        """The next attempt of a run that waits for it."""
+        assert isinstance(run.status, Delayed)
+        later = run.status.until
+        return self.start(self.drive(run, DelayOver(later)), later)
 
     def printed(
         self, run: Run, body: bytes | None, stream: str = "out", attempt: int | None = None, **more: object
@@ -170,6 +191,14 @@ class Filling:
         self.ledger.close()
 
 
+def say_progress(state_dir: Path) -> None:
+    """What the running run 4 has said of itself."""
+    attempts = state_dir / "attempts"
+    attempts.mkdir(exist_ok=True)
+    note = {"percent": 37.5, "state": "fetch", "meta": {"file": 3}, "at": NOON - 2 * SECOND}
+    (attempts / "4.1.notes").write_text(f"{json.dumps(note):<1023}\n")
+
+
 def fill(state_dir: Path) -> None:
     """Make the store. Runs 1 … 9, as the tests know them."""
     state_dir.mkdir(parents=True, exist_ok=True)
@@ -178,7 +207,7 @@ def fill(state_dir: Path) -> None:
     night = NOON - 9 * HOUR
 
     backup = it.start(it.create(it.run("backup", night)), night + SECOND)  # 1: succeeded
-    backup = it.finish(backup, night + 5 * MINUTE)
+    backup = it.finish(backup, night + 5 * MINUTE, report=Report(result='{"rows":1200,"file":"app.sql"}'))
     it.printed(backup, b"dumping\n\x1b[32mdone\x1b[0m\n")
 
     report = it.start(it.create(it.run("report", NOON - HOUR)), NOON - HOUR)  # 2: failed after 3 attempts
@@ -186,10 +215,10 @@ def fill(state_dir: Path) -> None:
         moment = NOON - HOUR + (number * 20 + 5) * SECOND
         it.printed(report, b"try %d\n" % (number + 1))
         it.printed(report, b"bad \xff byte\n", "err")
-        report = it.finish(report, moment, 3, left_behind=number)
+        progress = Progress(moment - SECOND, 80.0, "upload", {"part": 4}) if number == 2 else None
+        report = it.finish(report, moment, 3, left_behind=number, report=Report(progress=progress))
         if isinstance(report.status, Delayed):
-            later = report.status.until
-            report = it.start(it.drive(report, DelayOver(later)), later)
+            report = it.again(report)
 
     missed = it.run("poll", NOON - 3 * HOUR)  # 3: a missed stretch
     it.create(

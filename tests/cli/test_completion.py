@@ -66,6 +66,11 @@ def test_bash(path_with_jobrun: str, state: Path) -> None:
     assert ask("history", "--outcome", "=", "s") == ["succeeded", "skipped"]
     assert ask("history", "--out") == ["--outcome"]
     assert ask("completion", "z") == ["zsh"]
+    assert ask("checkpoint", "") == ["save", "list", "latest"]
+    assert ask("result", "b") == ["backup"]
+    assert ask("retry", "--f") == ["--failed"]
+    assert ask("re") == ["remove", "resume", "result", "retry", "retry-me", "reload"]
+    assert "README.md" in ask("run", "backup", "--resume-from", "READ")
     assert "ls" in ask("submit", "--", "ls")
     assert ask("nonsense", "x") == []
 

@@ -44,6 +44,28 @@ from jobrun.wire.client import Client
         (["explain", "0 25 * * *"], 2, "hour", "^^"),
         (["next", "--expr", "0 0 30 2 *"], 2, "30", ""),
         (["next", "--expr", "@daily", "--tz", "Europe/Berln"], 2, "Europe/Berln", "Europe/Berlin"),
+        (["result", "99"], 5, "There is no run 99.", "jobrun history"),
+        (["result", "4"], 5, "Run 4 of poll is unfinished (running) and has no result yet.", "jobrun wait 4"),
+        (["result", "2"], 5, "Run 2 of report (failed) has no result.", "jobrun logs 2"),
+        (["result", "bakcup"], 5, 'There is no job "bakcup".', 'Did you mean "backup"?'),
+        (["result", "old"], 5, "old has not run yet.", "jobrun run old"),
+        (["result", "poll"], 5, "No run of poll has ended yet.", "jobrun wait 4"),
+        (["show", "2", "--traceback"], 5, "Run 2 of report has no traceback", "jobrun logs 2"),
+        (["show", "backup", "--traceback"], 2, "--traceback is about a run.", "jobrun history backup"),
+        (["workers"], 3, "No daemon answers", "jobrun daemon"),
+        (["checkpoint", "list", "2"], 5, "Run 2 of report keeps no checkpoints.", "checkpoint = true"),
+        (["run", "backup", "--data", "{", "--bulk", "-"], 2, "Give --data or --bulk, not both.", "Each line"),
+        (["run", "backup", "--data", "hello"], 2, "--data is not JSON", "'\"hello\"'"),
+        (["run", "backup", "--data", "@/nonexistent"], 1, "/nonexistent: No such file or directory.", ""),
+        (["run", "backup", "--bulk", "/nonexistent"], 1, "/nonexistent: No such file or directory.", ""),
+        (["run", "backup", "--bulk", "x", "--follow"], 2, "--follow is about one run.", "--wait"),
+        (["run", "backup", "--resume-from", "no"], 2, "There is no checkpoint /", '"latest"'),
+        (["submit"], 2, "There is nothing to run.", "-- CMD"),
+        (["submit", "--python", "a:b", "--", "true"], 2, "either --python or a command", "--arg"),
+        (["submit", "--arg", "1", "--", "true"], 2, "go with --python", ""),
+        (["add", "x", "--pool", "p", "--", "true"], 2, "go with --python", ""),
+        (["add", "x", "--data", '{"a": null}', "--", "true"], 2, "has null in it", ""),
+        (["check", "--timeout", "soon"], 2, '--timeout: "soon" is not a duration', "90s"),
         (["check"], 4, "", ""),
         (["reload"], 3, "No daemon answers", "jobrun daemon"),
     ],
@@ -158,7 +180,8 @@ def test_a_locale_that_is_not_utf8(state: Path, process: Callable[..., object]) 
 
 def test_every_command_is_one_file() -> None:
     folder = Path(__file__).parents[2] / "jobrun" / "cli" / "commands"
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(COMMANDS)
+    names = {path.stem.replace("_", "-") for path in folder.glob("*.py") if path.stem != "__init__"}
+    assert names == set(COMMANDS)
 
 
 def test_a_daemon_that_does_not_answer_is_not_called_absent(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filled import say_progress
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -20,6 +21,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "show_job": ("show", "backup"),
     "history": ("history", "-n", "3"),
     "show_run": ("show", "2"),
+    "result": ("result", "backup"),
     "logs": ("logs", "2"),
     "next": ("next",),
     "next_expr": (
@@ -36,6 +38,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_shape(name: str, state: Path, jobrun: Callable[..., object], tmp_path: Path) -> None:
+    if name == "status":
+        say_progress(state)
     if name == "check":
         (tmp_path / "jobs.toml").write_text('[jobs.backup]\ncron = "0 25 * * *"\ncomand = "true"\n')
     said = jobrun(*COMMANDS[name], "--json")

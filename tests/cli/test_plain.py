@@ -1,7 +1,10 @@
 """Plain text, as scripts read it: golden, line by line."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+
+from filled import NOON, Filling, say_progress
 
 from jobrun.cli.render import Facts, Table
 from jobrun.cli.render.plain import lines
@@ -12,12 +15,12 @@ def test_status(state: Path, jobrun: Callable[..., object]) -> None:
         "The daemon is not running. 1 running, 1 queued, 2 delayed as last recorded.",
         "Queue net is paused by bob.",
         "",
-        "RUN  JOB     STATE    SINCE                      ATTEMPT  WHY",
-        "  4  poll    running  2026-03-01T11:59:30+00:00      1/1  pid 4242",
-        "  6  mirror  queued   2026-03-01T11:59:10+00:00        -  queue net is paused",
-        "  7  report  delayed  2026-03-01T11:59:52+00:00      1/3  "
+        "RUN  JOB     STATE    SINCE                      ATTEMPT  PROGRESS  STAGE  WHY",
+        "  4  poll    running  2026-03-01T11:59:30+00:00      1/1         -  -      pid 4242",
+        "  6  mirror  queued   2026-03-01T11:59:10+00:00        -         -  -      queue net is paused",
+        "  7  report  delayed  2026-03-01T11:59:52+00:00      1/3         -  -      "
         "until 2026-03-01T12:00:05+00:00: its next attempt",
-        "  8  manual  delayed  2026-03-01T11:59:00+00:00        -  "
+        "  8  manual  delayed  2026-03-01T11:59:00+00:00        -         -  -      "
         "until 2026-03-01T13:00:00+00:00: the time asked for",
         "",
         "JOB     LAST       WHEN                       NEXT                       NOTE",
@@ -31,6 +34,45 @@ def test_status(state: Path, jobrun: Callable[..., object]) -> None:
         "run 4 of this job is unfinished (running)",
         "report  delayed    2026-03-01T11:59:52+00:00  2026-03-01T13:00:00+00:00  -",
     ]
+
+
+def test_status_says_how_far_a_run_is(state: Path, jobrun: Callable[..., object]) -> None:
+    say_progress(state)
+    for words in (("status",), ("status", "poll")):
+        line = next(line for line in jobrun(*words).out.splitlines() if "pid 4242" in line)
+        assert line.split()[4:] == ["1/1", "37.5", "%", "fetch", "file=3", "pid", "4242"]
+
+
+def test_thousands_that_wait_are_counted(tmp_path: Path, jobrun: Callable[..., object]) -> None:
+    (tmp_path / "state").mkdir()
+    it = Filling(tmp_path / "state")
+    it.plan()
+    for number in range(3000):
+        run = it.create(it.run("manual", NOON, slot=False))
+        if number == 2000:
+            it.start(run, NOON)
+    it.close()
+    for words in (("status",), ("status", "manual")):
+        lines_said = jobrun(*words).out.splitlines()
+        numbers = [line.split()[0] for line in lines_said if "manual" in line and line.split()[0].isdigit()]
+        assert numbers == [*(str(number) for number in range(1, 51)), "2001"]
+        more = "jobrun history manual --live" if words[1:] else "jobrun history --live"
+        assert f"And 2949 more that wait: {more}" in lines_said
+    assert len(json.loads(jobrun("status", "--json").out)["runs"]) == 3000
+
+
+def test_odd_notes_of_a_job_are_no_progress(state: Path, jobrun: Callable[..., object]) -> None:
+    say_progress(state)
+    notes = state / "attempts" / "4.1.notes"
+    for text in ("", "nonsense", '{"percent": 40}', '{"at": "x", "percent": 40}'):
+        notes.write_text(text)
+        said = jobrun("status")
+        assert (said.code, said.err) == (0, "")
+        assert "%" not in said.out
+    notes.write_text('{"at": 1, "percent": 40, "state": "\\u001b[2Jx", "meta": {"a": "' + "y" * 900 + '"}}')
+    line = next(line for line in jobrun("status").out.splitlines() if "pid 4242" in line)
+    assert "\\x1b[2Jx a=yyy" in line
+    assert line.endswith("yyy...  pid 4242")
 
 
 def test_history_with_filters(state: Path, jobrun: Callable[..., object]) -> None:

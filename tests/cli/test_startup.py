@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filled import say_progress
 
 # Each of these costs more than all of the command's own work.
 HEAVY = {
@@ -108,6 +109,27 @@ def heavy(modules: set[str]) -> set[str]:
 def test_status_loads_this_and_no_more(words: tuple[str, ...], state: Path) -> None:
     modules = loaded(state, *words)
     assert own(modules) <= STATUS
+    assert heavy(modules) == set()
+
+
+# What a running job has said of itself is read by these, and only if there is a word of any.
+PROGRESS = {
+    "jobrun.cli.stages",
+    "jobrun.domain.job",
+    "jobrun.domain.report",
+    "jobrun.proc",
+    "jobrun.proc.account",
+    "jobrun.proc.files",
+    "jobrun.proc.refusal",
+    "jobrun.proc.spool",
+}
+
+
+def test_progress_costs_those_who_have_some(state: Path) -> None:
+    say_progress(state)
+    modules = loaded(state, "status", "--json")
+    assert own(modules) - STATUS <= PROGRESS
+    assert "jobrun.cli.stages" in modules
     assert heavy(modules) == set()
 
 

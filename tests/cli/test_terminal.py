@@ -2,13 +2,14 @@
 
 import os
 import pty
+import re
 import select
 import signal
 import sys
 import time
 from pathlib import Path
 
-from filled import NOON, Filling
+from filled import NOON, Filling, say_progress
 from live import until
 
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
@@ -62,6 +63,14 @@ def test_tables_are_coloured_and_times_relative(state: Path) -> None:
     text = on_terminal(state, "status")
     assert "\x1b[" in text
     assert " ago" in text
+
+
+def test_progress_has_its_columns_only_where_something_is_said(state: Path) -> None:
+    assert "PROGRESS" not in on_terminal(state, "status")
+    say_progress(state)
+    text = on_terminal(state, "status", NO_COLOR="1")
+    assert re.search(r"ATTEMPT.*PROGRESS.*STAGE.*WHY", text)
+    assert re.search(r"running .*1/1 .*37\.5 % .*fetch file=3 .*pid 4242", text)
 
 
 def test_no_color_is_honoured(state: Path) -> None:

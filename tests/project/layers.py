@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "wire": frozenset({"domain"}),
     "daemon": frozenset({"domain", "store", "proc", "conf", "wire"}),
     "api": frozenset({"domain", "store", "proc", "conf", "wire"}),
-    "cli": frozenset({"domain", "store", "proc", "conf", "wire"}),
+    "cli": frozenset({"domain", "store", "proc", "conf", "wire", "task"}),
     "__main__": frozenset({"cli"}),
     "": frozenset(),
 }

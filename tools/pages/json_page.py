@@ -26,7 +26,13 @@ The answers below are what the tests compare with.
 """
 
 SHAPES: tuple[tuple[str, str, str], ...] = (
-    ("status", "jobrun status --json", "The daemon, unfinished runs, every job and queue."),
+    (
+        "status",
+        "jobrun status --json",
+        "The daemon, unfinished runs, every job and queue. `progress` of a running run is what it said last: "
+        "`percent` (0 to 100) or null, `state` and `meta` as the job chose them, and when. Only here and in "
+        "`show RUN`; elsewhere it is null.",
+    ),
     ("status_job", "jobrun status JOB --json", "One job, its unfinished runs and its last five ended ones."),
     ("list", "jobrun list --json", "The jobs. `when` says the schedule in words."),
     ("show_job", "jobrun show JOB --json", "A job, as in `list`, with its whole definition."),
@@ -51,8 +57,10 @@ SHAPES: tuple[tuple[str, str, str], ...] = (
     (
         "show_run",
         "jobrun show RUN --json",
-        "A run as in `history`, with its lateness, attempts, outputs and definition. `left_behind` counts "
-        "processes found alive after the command's end and ended.",
+        "A run as in `history`, with its lateness, data, result, attempts, outputs and definition. "
+        "`left_behind` counts processes found alive after the command's end and ended. `error` of an attempt "
+        "is the exception that came out of it (`type`, `message`, `traceback`), its `progress` what it said "
+        "last.",
     ),
     (
         "logs",
@@ -61,15 +69,38 @@ SHAPES: tuple[tuple[str, str, str], ...] = (
         "their place. `size` counts all bytes printed, `dropped` those that `log_max` cut out; both are null "
         "while the attempt runs.",
     ),
+    (
+        "result",
+        "jobrun result RUN --json",
+        "A run's result. Null if it has none; the exit code is then 5.",
+    ),
     ("next", "jobrun next --json", "Coming slots, soonest first; also of `next JOB`."),
     ("next_expr", "jobrun next --expr EXPR --json", "The next dates of a cron text."),
     ("explain", "jobrun explain EXPR --json", "A cron text in words, with dates and remarks."),
-    ("check", "jobrun check --json", "The job file's problems."),
+    (
+        "check",
+        "jobrun check --json",
+        "The job file's problems. With --imports, `imports` is a list of the same form: what Python jobs "
+        "cannot import; else, or with problems, it is null.",
+    ),
     (
         "doctor",
         "jobrun doctor --json",
         "What this host offers and what is wrong. `state` is `ok`, `note` or `problem`; `ok` is false if "
         "there is a problem. Checks may be added, and their words change.",
+    ),
+    (
+        "workers",
+        "jobrun workers --json",
+        "The warm workers, and the pools of the job file and of jobs. `state` is `starting`, `idle`, `busy`, "
+        "`stalled` or `retiring`; `run` and `job` are what it is at, `waiting` counts the calls that it has "
+        "not begun. `age` and `cpu` are seconds. `jobs` counts the warm jobs of a pool; "
+        "`max` null is the number of processors.",
+    ),
+    (
+        "checkpoints",
+        "jobrun checkpoint list RUN --json",
+        "What a run has kept, oldest first. `checkpoint save` and `latest` print one `path`.",
     ),
     ("wait", "jobrun wait RUN --json", "How runs ended; also of `run --wait` and `submit --wait`."),
 )
@@ -78,7 +109,8 @@ _OTHERS = """\
 ## Commands that act
 
 - `jobrun run` and `submit`: `{"run": 41, "job": "backup", "state": "queued", "outcome": null}`; with `--wait`
-  as `wait`.
+  as `wait`. `jobrun run JOB --bulk FILE`: `{"job": "email", "runs": [41, 42], "skipped": [42]}`, `runs` in
+  the order of the lines.
 - `jobrun cancel`: `{"cancelled": [41], "already_done": [40]}`.
 - `jobrun retry`: `{"retried": [{"run": 40, "new": 42, "job": "backup"}]}`.
 - `jobrun reload`: `{"applied": true, "added": [{"job": "new", "next": null}], "changed": [{"job": "backup",

@@ -16,6 +16,14 @@ _VARIABLES = (
     ("JOBRUN_QUEUE", "The queue it runs in."),
     ("JOBRUN_ATTEMPT, JOBRUN_MAX_ATTEMPTS", "The number of this attempt, from 1, and how many there may be."),
     ("JOBRUN_SCHEDULED_AT", "The due moment in ISO 8601; not set for a run that no schedule brought about."),
+    ("JOBRUN_DATA", "A file with the run's data as JSON; not set without data."),
+    ("JOBRUN_RESULT", "Where the job may write its result as JSON, for jobrun result."),
+    ("JOBRUN_NOTES", "Where jobrun progress and jobrun retry-me write, and jobrun.task.progress."),
+    (
+        "JOBRUN_CHECKPOINT_DIR, JOBRUN_CHECKPOINT_KEEP, JOBRUN_CHECKPOINT_INTERVAL",
+        "Of a job with checkpoints: their directory, how many are kept, and every how many steps one is due.",
+    ),
+    ("JOBRUN_RESUME_FROM", "The checkpoint to go on from; not set if there is none."),
     ("JOBRUN_STORE_ID", "The store that the run is recorded in."),
 )
 

@@ -6,9 +6,10 @@ import typer
 
 from jobrun.cli import options
 from jobrun.cli.changed import reload_if_running
-from jobrun.cli.jobtable import command_value, env_table, json_value, kwargs_table, said
+from jobrun.cli.jobtable import conditions, env_table, python_table, said
 from jobrun.cli.moments import localize, parse_future
 from jobrun.cli.output import say
+from jobrun.cli.payload import read_data
 from jobrun.cli.reach import now, reach_of
 from jobrun.domain.errors import UsageError
 
@@ -40,19 +41,16 @@ def command(
         str | None,
         typer.Option("--at", metavar="TIME", help='Due once: "2026-03-01T03:00", "tomorrow 03:00", "2h".'),
     ] = None,
-    python: Annotated[
-        str | None, typer.Option("--python", metavar="MODULE:FUNCTION", help="Call this function.")
-    ] = None,
-    arg: Annotated[
-        list[str] | None,
-        typer.Option("--arg", metavar="VALUE", help="An argument of the function, as JSON or text."),
-    ] = None,
-    kwarg: Annotated[
-        list[str] | None, typer.Option("--kwarg", metavar="K=V", help="A keyword argument of the function.")
-    ] = None,
-    interpreter: Annotated[
-        str | None, typer.Option("--interpreter", metavar="FILE", help="The Python that calls the function.")
-    ] = None,
+    python: options.Python = None,
+    arg: options.Args = None,
+    kwarg: options.Kwargs = None,
+    interpreter: options.Interpreter = None,
+    isolation: options.Isolation = None,
+    pool: options.Pool = None,
+    data: options.Data = None,
+    checkpoint: Annotated[
+        bool, typer.Option("--checkpoint", help="Give its runs a directory for checkpoints, to go on from.")
+    ] = False,
     description: Annotated[
         str | None, typer.Option("--description", metavar="TEXT", help="What the job is for.")
     ] = None,
@@ -69,6 +67,7 @@ def command(
     ] = None,
     attempts: options.Attempts = None,
     delay: options.Delay = None,
+    retry_on: options.RetryOn = None,
     overlap: Annotated[
         str | None,
         typer.Option(
@@ -119,6 +118,7 @@ def command(
         grace=grace,
         attempts=attempts,
         delay=delay,
+        retry_on=conditions(retry_on),
         overlap=overlap,
         catch_up=catch_up,
         spread=spread,
@@ -131,25 +131,17 @@ def command(
         table["at"] = localize(parse_future(at, now(), reach.zone), reach.zone)
     if disabled:
         table["enabled"] = False
-    if python is not None:
-        if words:
-            raise UsageError(
-                "A job has either --python or a command.", "Arguments of the function go into --arg."
-            )
-        table |= said(
-            python=python,
-            args=[json_value(value) for value in arg or ()],
-            kwargs=kwargs_table(kwarg),
-            interpreter=interpreter,
-        )
-    elif arg or kwarg or interpreter:
-        raise UsageError("--arg, --kwarg and --interpreter go with --python.")
-    elif words:
-        table["command"] = command_value(words)
-    else:
+    if checkpoint:
+        table["checkpoint"] = True
+    if data is not None:
+        table["data"] = read_data(data, may_have_null=False)
+    body = python_table(
+        python, words, arg=arg, kwarg=kwarg, interpreter=interpreter, isolation=isolation, pool=pool
+    )
+    if not body:
         raise UsageError(
             "The job has nothing to run.",
             f"Put the command after `--`: jobrun add {name} --cron '0 3 * * *' -- CMD…",
         )
-    path = add_job(reach.places, name, table)
+    path = add_job(reach.places, name, table | body)
     say(f"Added {name} in {path}{reload_if_running(reach)}.")

@@ -26,10 +26,11 @@ def command(
     changed. It works with the daemon down. The exit code is 1 if there is a problem.
     """
     from jobrun.cli.checkhost import host
+    from jobrun.cli.checkpython import interpreters
     from jobrun.cli.checkup import PROBLEM, Scene, findings_shape, own_house
 
     scene = Scene(reach_of(context))
-    findings = [*own_house(scene, deep=deep), *host(scene)]
+    findings = [*own_house(scene, deep=deep), *interpreters(scene), *host(scene)]
     problems = sum(finding.level == PROBLEM for finding in findings)
     if json:
         say_json(findings_shape(findings))

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from jobrun.cli import options
+from jobrun.cli.findrun import find_run, never_ran
 from jobrun.cli.output import remark, say_json
 from jobrun.cli.reach import Reach, reach_of
 from jobrun.domain.errors import NotFound, UsageError
@@ -75,21 +76,12 @@ def command(
 
 def _find_run(reach: Reach, target: str) -> RunRow:
     """The run of that number, else the job's newest run that had a process. Raises NotFound."""
-    if not reach.has_store:
-        raise NotFound("There are no runs yet: no daemon has run here.", "Start one with `jobrun daemon`.")
-    history = reach.history
     if target.isdigit():
-        row = history.run(int(target))
-        if row is None:
-            raise NotFound(f"There is no run {target}.", "`jobrun history` lists the runs that are kept.")
-        return row
-    row = history.last_run(target, has_started=True) or history.last_run(target)
-    if row is None:
-        if history.job(target) is not None:
-            raise NotFound(f"{target} has not run yet.", f"Start it with `jobrun run {target}`.")
-        from jobrun.cli.known import unknown_job
-
-        raise unknown_job(target, history.job_names())
+        return find_run(reach, int(target))
+    history = reach.history if reach.has_store else None
+    row = history and (history.last_run(target, has_started=True) or history.last_run(target))
+    if not row:
+        raise never_ran(reach, target)
     return row
 
 

@@ -6,7 +6,7 @@ import typer
 
 from jobrun.cli import options
 from jobrun.cli.reach import reach_of
-from jobrun.domain.errors import NotFound, UsageError
+from jobrun.domain.errors import UsageError
 
 EXAMPLES = (
     ("jobrun show backup", "the job: schedules, command, settings, last run"),
@@ -21,24 +21,32 @@ def command(
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Of a job: every setting of the job file, and its origin.")
     ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Of a run: only the traceback of its last failed attempt.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Show everything about a job or a run.
 
     A run's facts are those of its time: the slot it decided, how late it started, every attempt with its
-    end, its CPU time and memory, the version of the definition it ran with, and its output's place.
+    end, its CPU time and memory, the version of the definition it ran with, and its output's place; and what
+    it said of itself: its progress, its result, the exception that ended it.
     """
     reach = reach_of(context)
     if target.isdigit() and not resolved:
-        row = reach.history.run(int(target)) if reach.has_store else None
-        if row is None:
-            raise NotFound(f"There is no run {target}.", "`jobrun history` lists the runs that are kept.")
-        from jobrun.cli.runfacts import show_run
+        from jobrun.cli.findrun import find_run
+        from jobrun.cli.runfacts import show_run, show_traceback
 
-        show_run(reach, row, json=json)
+        row = find_run(reach, int(target))
+        if traceback:
+            show_traceback(reach, row)
+        else:
+            show_run(reach, row, json=json)
         return
     if target.isdigit():
         raise UsageError("--resolved is about a job, not a run.")
+    if traceback:
+        raise UsageError("--traceback is about a run.", f"`jobrun history {target}` lists those of the job.")
     from jobrun.cli.jobfacts import show_job, show_resolved
 
     if resolved:

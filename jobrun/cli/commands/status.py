@@ -1,7 +1,5 @@
 """`jobrun status`: the daemon, live runs, every job; problems first."""
 
-from typing import Annotated
-
 import typer
 
 from jobrun.cli import options
@@ -18,22 +16,23 @@ EXAMPLES = (
 def command(
     context: typer.Context,
     job: options.OptionalJob = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh every second; Ctrl-C ends.")] = False,
+    watch: options.Watch = False,
     json: options.Json = False,
 ) -> None:
     """Show what is going on: the daemon, live runs, every job.
 
-    The first line is about the daemon. Then come the unfinished runs, then every job with its last outcome
-    and next time, those that failed last first. It reads the store, so it also answers with the daemon
+    The first line is about the daemon. Then come the unfinished runs (all that are at work, with how far
+    they say they are, and the first 50 that wait), then every job with its last outcome and next time,
+    those that failed last first. It reads the store, so it also answers with the daemon
     down, and says so. With --watch in a pipe, a frame is printed whenever something has changed.
     """
     from jobrun.cli.overview import Overview
 
     reach = reach_of(context)
     if watch:
-        from jobrun.cli.watch import watch_status
+        from jobrun.cli.watch import watch as watch_on
 
-        watch_status(reach, job, json=json)
+        watch_on(reach, lambda: Overview.read(reach, job), json=json)
         return
     overview = Overview.read(reach, job)
     if json:
