@@ -46,6 +46,7 @@ class Book:
         self.clock_pass = 0
         self.repeated_until: Instant = 0
         self.room_in: Callable[[str], int | None] = lambda _pool: None
+        self._pools: dict[int, str] = {}
         self._by_job: dict[str, set[int]] = {}
         self._at_work: dict[str, set[int]] = {}
         self._busy: dict[str, set[int]] = {}
@@ -217,8 +218,14 @@ class Book:
 
     def _pool_of(self, run: Run) -> str:
         """The pool whose workers make the run's attempts; empty for a run with processes of its own."""
-        job = self.jobs_by_definition.get(run.definition_id)
-        return job.body.pool if job is not None and isinstance(job.body, PythonCall) and is_warm(job) else ""
+        known = self._pools.get(run.definition_id)
+        if known is None:
+            job = self.jobs_by_definition.get(run.definition_id)
+            is_call = job is not None and isinstance(job.body, PythonCall) and is_warm(job)
+            known = job.body.pool if job is not None and is_call else ""  # type: ignore[union-attr]
+            if job is not None:
+                self._pools[run.definition_id] = known
+        return known
 
     def _has_room(self, pool: str) -> bool:
         room = self.room_in(pool) if pool else None

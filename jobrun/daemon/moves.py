@@ -1,7 +1,6 @@
 """Creating runs and moving them: the only code that calls the state machine."""
 
 from collections.abc import Container
-from dataclasses import replace
 
 from jobrun.daemon.batch import Batch
 from jobrun.daemon.book import Book
@@ -33,7 +32,6 @@ from jobrun.domain.run import (
     Run,
     Slot,
     Starting,
-    Status,
     Trigger,
 )
 from jobrun.domain.slots import deadline_sentence
@@ -96,8 +94,16 @@ def create(
         status = Delayed(start_at, delay)
     else:
         status = Queued(batch.now)
-    run = replace(
-        _new(book, batch, job, trigger, slot=slot, status=status),
+    run = Run(
+        id=book.next_run_id(),
+        job=job.name,
+        queue=job.queue,
+        definition_id=define(book, batch, job),
+        trigger=trigger,
+        status=status,
+        created_at=batch.now,
+        slot=slot,
+        max_attempts=job.retry.attempts,
         priority=priority,
         retry_of=retry_of,
         requested_by=by,
@@ -117,24 +123,19 @@ def record_skipped(
     book: Book, batch: Batch, job: Job, *, trigger: Trigger, slot: Slot, cause: Cause, detail: str
 ) -> Run:
     """The row of a slot that does not run."""
-    status = Done(Outcome.SKIPPED, cause, batch.now, detail)
-    run = _new(book, batch, job, trigger, slot=slot, status=status)
-    record(book, batch, run)
-    return run
-
-
-def _new(book: Book, batch: Batch, job: Job, trigger: Trigger, *, slot: Slot | None, status: Status) -> Run:
-    return Run(
+    run = Run(
         id=book.next_run_id(),
         job=job.name,
         queue=job.queue,
         definition_id=define(book, batch, job),
         trigger=trigger,
-        status=status,
+        status=Done(Outcome.SKIPPED, cause, batch.now, detail),
         created_at=batch.now,
         slot=slot,
         max_attempts=job.retry.attempts,
     )
+    record(book, batch, run)
+    return run
 
 
 def record(book: Book, batch: Batch, run: Run) -> None:

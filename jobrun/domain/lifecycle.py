@@ -89,7 +89,7 @@ def _release(run: Run, event: DelayOver, _job: Job) -> Step:
     status = _as_delayed(run)
     if event.at < status.until:
         return Step(run, (), (WakeAt(run.id, status.until),))
-    return Step(replace(run, status=Queued(event.at)))
+    return Step(run.moved(Queued(event.at)))
 
 
 def _wait_as_long(run: Run, event: ClockMoved, _job: Job) -> Step:
@@ -97,20 +97,22 @@ def _wait_as_long(run: Run, event: ClockMoved, _job: Job) -> Step:
     status = _as_delayed(run)
     if status.reason is DelayReason.REQUESTED:
         return Step(run)
-    after = replace(run, status=replace(status, until=status.until + event.by))
+    after = run.moved(replace(status, until=status.until + event.by))
     return Step(after, (), (WakeAt(run.id, status.until + event.by),))
 
 
 def _admit(run: Run, event: Admitted, _job: Job) -> Step:
-    after = replace(run, status=Starting(event.at), attempt=run.attempt + 1, charged=run.charged + 1)
-    return Step(after, (AttemptOpened(after.fence, event.at),), (StartAttempt(after.fence),))
+    after = run.moved(Starting(event.at), attempt=run.attempt + 1, charged=run.charged + 1)
+    fence = after.fence
+    return Step(after, (AttemptOpened(fence, event.at),), (StartAttempt(fence),))
 
 
 def _started(run: Run, event: Spawned, _job: Job) -> Step:
+    fence = run.fence
     return Step(
-        replace(run, status=Running(event.process, event.at)),
-        (AttemptStarted(run.fence, event.process, event.at),),
-        (ArmLimits(run.fence, event.at),),
+        run.moved(Running(event.process, event.at)),
+        (AttemptStarted(fence, event.process, event.at),),
+        (ArmLimits(fence, event.at),),
     )
 
 
@@ -147,7 +149,7 @@ def _soft_limit(run: Run, event: SoftLimit, job: Job) -> Step:
     status = _as_running(run)
     if status.soft_sent_at is not None:
         return Step(run)
-    after = replace(run, status=replace(status, soft_sent_at=event.at))
+    after = run.moved(replace(status, soft_sent_at=event.at))
     return Step(after, (), (SendSignal(run.fence, soft_signal_of(job)),))
 
 
@@ -163,7 +165,7 @@ def _process_limit(run: Run, event: TooManyProcesses, _job: Job) -> Step:
     """No TERM and no grace: what multiplies would only use them to multiply further."""
     status = _as_running(run)
     stopping = Stopping(status.process, status.started_at, event.at, Cause.PROCESSES, killed_at=event.at)
-    return Step(replace(run, status=stopping), (), (KillTree(run.fence),))
+    return Step(run.moved(stopping), (), (KillTree(run.fence),))
 
 
 def _stop_running(run: Run, event: StopRequested, _job: Job) -> Step:
@@ -172,7 +174,7 @@ def _stop_running(run: Run, event: StopRequested, _job: Job) -> Step:
 
 def _stop(run: Run, at: Instant, cause: Cause) -> Step:
     status = _as_running(run)
-    after = replace(run, status=Stopping(status.process, status.started_at, at, cause))
+    after = run.moved(Stopping(status.process, status.started_at, at, cause))
     return Step(after, (), (Terminate(run.fence),))
 
 
@@ -185,7 +187,7 @@ def _stop_harder(run: Run, event: StopRequested, job: Job) -> Step:
     is_limit = status.cause not in (Cause.SHUTDOWN, Cause.USER, Cause.SUPERSEDED, Cause.REMOVED)
     goes_on = status.cause is Cause.SHUTDOWN or (is_limit and run.charged < job.retry.attempts)
     if goes_on and event.cause is not Cause.SHUTDOWN:
-        return Step(replace(run, status=replace(status, cause=event.cause)))
+        return Step(run.moved(replace(status, cause=event.cause)))
     return Step(run)
 
 
@@ -193,7 +195,7 @@ def _kill(run: Run, event: GraceOver, _job: Job) -> Step:
     status = _as_stopping(run)
     if status.killed_at is not None:
         return Step(run)
-    after = replace(run, status=replace(status, killed_at=event.at))
+    after = run.moved(replace(status, killed_at=event.at))
     return Step(after, (), (KillTree(run.fence),))
 
 
@@ -214,7 +216,7 @@ def _drop_waiting(run: Run, event: StopRequested, _job: Job) -> Step:
     if event.cause is Cause.SHUTDOWN:
         return Step(run)
     outcome = Outcome.CANCELLED if event.cause is Cause.USER or run.attempt else Outcome.SKIPPED
-    return Step(replace(run, status=Done(outcome, event.cause, event.at, event.detail)))
+    return Step(run.moved(Done(outcome, event.cause, event.at, event.detail)))
 
 
 def _exited(run: Run, event: Exited, job: Job) -> Step:
@@ -263,7 +265,8 @@ def _close(run: Run, end: AttemptEnd, job: Job, draw: float, failure: Failure) -
 
 
 def _to(run: Run, status: Status, end: AttemptEnd, *effects: Effect) -> Step:
-    return Step(replace(run, status=status), (AttemptClosed(run.fence, end),), (Forget(run.fence), *effects))
+    fence = run.fence
+    return Step(run.moved(status), (AttemptClosed(fence, end),), (Forget(fence), *effects))
 
 
 def _done(end: AttemptEnd) -> Done:

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from jobrun.domain.instants import LONGEST, Duration, Instant
 from jobrun.domain.records import storable
 
+# Made once: `json.dumps` makes an encoder for each call.
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 LARGEST_RESULT = 1 << 20  # bytes of JSON text
 _LONGEST_NAME = 300
 _LONGEST_MESSAGE = 2_000
@@ -154,7 +156,7 @@ def progress_text(progress: Progress) -> str:
 def _json(value: object) -> str | None:
     # What `storable` makes of half a surrogate pair is its escape in JSON too.
     try:
-        return storable(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
+        return storable(_encode(value))
     except (TypeError, ValueError, RecursionError):
         return None
 

@@ -7,6 +7,7 @@ status may follow which is written in `lifecycle.py`, and nowhere else.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from jobrun.domain.instants import Duration, Instant
 
@@ -111,6 +112,8 @@ class ProcessIdentity:
 class Delayed:
     """Waits for a moment: a spread start, a retry, a start the user asked for later."""
 
+    is_live: ClassVar[bool] = True
+    has_process: ClassVar[bool] = False
     until: Instant
     reason: DelayReason
 
@@ -119,6 +122,8 @@ class Delayed:
 class Queued:
     """Waits for a place in its queue, or for its job's earlier run."""
 
+    is_live: ClassVar[bool] = True
+    has_process: ClassVar[bool] = False
     since: Instant
 
 
@@ -126,6 +131,8 @@ class Queued:
 class Starting:
     """The intent to start an attempt is durable; the process may or may not exist yet."""
 
+    is_live: ClassVar[bool] = True
+    has_process: ClassVar[bool] = True
     since: Instant
 
 
@@ -133,6 +140,8 @@ class Starting:
 class Running:
     """A process tree is at work. `soft_sent_at` is set once the soft limit's signal was sent."""
 
+    is_live: ClassVar[bool] = True
+    has_process: ClassVar[bool] = True
     process: ProcessIdentity
     started_at: Instant
     soft_sent_at: Instant | None = None
@@ -142,6 +151,8 @@ class Running:
 class Stopping:
     """TERM has been sent for `cause`; `killed_at` is set once KILL followed."""
 
+    is_live: ClassVar[bool] = True
+    has_process: ClassVar[bool] = True
     process: ProcessIdentity
     started_at: Instant
     since: Instant
@@ -153,6 +164,8 @@ class Stopping:
 class Done:
     """Ended. `detail` is one sentence with the facts of that moment, for people and for `why`."""
 
+    is_live: ClassVar[bool] = False
+    has_process: ClassVar[bool] = False
     outcome: Outcome
     cause: Cause | None
     ended_at: Instant
@@ -215,12 +228,34 @@ class Run:
     @property
     def is_live(self) -> bool:
         """Whether the run is unfinished."""
-        return not isinstance(self.status, Done)
+        return self.status.is_live
 
     @property
     def has_process(self) -> bool:
         """Whether an attempt of this run holds, or is about to hold, a place in its queue."""
-        return isinstance(self.status, Starting | Running | Stopping)
+        return self.status.has_process
+
+    def moved(self, status: Status, *, attempt: int | None = None, charged: int | None = None) -> "Run":
+        """The run in another status. Written out: `replace` takes twice as long, four times a run."""
+        return Run(
+            id=self.id,
+            job=self.job,
+            queue=self.queue,
+            definition_id=self.definition_id,
+            trigger=self.trigger,
+            status=status,
+            created_at=self.created_at,
+            slot=self.slot,
+            attempt=self.attempt if attempt is None else attempt,
+            charged=self.charged if charged is None else charged,
+            lost=self.lost,
+            max_attempts=self.max_attempts,
+            priority=self.priority,
+            retry_of=self.retry_of,
+            requested_by=self.requested_by,
+            data=self.data,
+            resume_from=self.resume_from,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -233,8 +233,12 @@ def _by_file(text: bytes, files: CallFiles, who: Account) -> bytes:
     return _text({"op": "call", "fence": files.name, "file": path})
 
 
+# Made once: `json.dumps` makes an encoder for each call that wants short separators.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _text(message: Mapping[str, object]) -> bytes:
-    return json.dumps(message, separators=(",", ":")).encode()
+    return _encode(message).encode()
 
 
 __all__ = [
