@@ -1,7 +1,7 @@
 """Runs inside the machine, as a service: takes commands from the host over a virtio port and answers them.
 
-Standard library only. A line of JSON each way: `{"shell": …, "timeout": …}` is
-answered by `{"code": …, "out": …, "err": …}`; the first line after a start is
+Standard library only. A line of JSON each way: `{"number": …, "shell": …,
+"timeout": …}` is answered by `{"number": …, "code": …, "out": …, "err": …}`; the first line after a start is
 `{"boot": …}`, the kernel's boot id, so that the host knows when a new boot
 has come.
 """
@@ -44,7 +44,8 @@ def main() -> None:
             pending += lines.read(65536) or sys.exit("the host has hung up")
             while b"\n" in pending:
                 line, pending = pending.split(b"\n", 1)
-                reply = json.dumps(answer(json.loads(line))).encode() + b"\n"
+                request = json.loads(line)
+                reply = json.dumps({"number": request["number"], **answer(request)}).encode() + b"\n"
                 while reply:
                     reply = reply[os.write(port, reply) :]
 

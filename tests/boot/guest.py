@@ -10,7 +10,7 @@ from boot.machine import Machine, Unwell
 
 T = TypeVar("T")
 GROUP = "/sys/fs/cgroup/system.slice/jobrun.service"
-PATIENCE = 120.0  # an emulated processor on a busy host is slow
+PATIENCE = 300.0  # an emulated processor on a busy host is slow
 
 
 class Guest:
