@@ -18,7 +18,7 @@ from jobrun.domain.run import Fence, Run
 from jobrun.domain.slots import ClockJump
 
 # One transaction a batch: large enough to share its fsync, small enough that a reply is not kept waiting.
-BATCH = 256
+BATCH = 512
 
 
 @dataclass(frozen=True, slots=True)

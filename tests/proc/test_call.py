@@ -1,14 +1,15 @@
 """Python bodies: the call file's meaning, in this and in an old interpreter."""
 
-import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from jobrun.domain.job import PythonCall
+from jobrun.domain.report import Report
 from jobrun.proc.spawn import SpawnRefused
-from tests.proc.support import Rig
+from jobrun.proc.spool import read_said
+from tests.proc.support import Rig, wait_exit
 
 OLD = sorted(Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python3.9"))
 INTERPRETERS = [sys.executable, *map(str, OLD[-1:])]
@@ -41,6 +42,7 @@ def calls(rig: Rig, request: pytest.FixtureRequest) -> "Calls":
 class Calls:
     def __init__(self, rig: Rig, interpreter: str | None) -> None:
         self.rig, self.interpreter = rig, interpreter
+        self.report: Report | None = None
 
     def __call__(
         self,
@@ -51,8 +53,10 @@ class Calls:
         **kwargs: object,
     ) -> tuple[int | None, str]:
         body = PythonCall(target, args, kwargs, self.interpreter, path)
-        exit, output = self.rig.finish(self.rig.job(body, env=env or {}))
-        return exit.exit_code, output.decode()
+        child, spec = self.rig.start(self.rig.job(body, env=env or {}))
+        exit = wait_exit(child)
+        self.report = read_said(spec.files)
+        return exit.exit_code, spec.files.out.read_text()
 
 
 def test_arguments(calls: Calls) -> None:
@@ -138,18 +142,20 @@ def test_our_own_directory_shadows_nothing(calls: Calls) -> None:
 
 
 def test_result(calls: Calls) -> None:
-    path = calls.rig.path("result.json")
-    assert calls("tasks:wait", 5, env={"JOBRUN_RESULT": str(path)})[0] == 0
-    assert json.loads(path.read_text()) == {"value": 5}
+    assert calls("tasks:wait", 5)[0] == 0
+    assert calls.report is not None
+    assert calls.report.result == '{"value":5}'
 
 
 @pytest.mark.parametrize("target", ["tasks:odd", "tasks:nan"])
 def test_a_result_that_is_not_json_fails_the_run(calls: Calls, target: str) -> None:
-    path = calls.rig.path("result.json")
-    code, output = calls(target, env={"JOBRUN_RESULT": str(path)})
+    code, output = calls(target)
     assert code == 1
     assert output.startswith("jobrun: the result is not JSON")
-    assert not path.exists()
+    assert calls.report is not None
+    assert calls.report.result is None
+    assert calls.report.error is not None
+    assert calls.report.error.is_ours("BadResult")
 
 
 def test_stdin_is_empty(calls: Calls) -> None:
