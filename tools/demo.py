@@ -157,6 +157,12 @@ def play(stage: Stage) -> None:
 
     say("A job that succeeds: a Python function, called by its name.")
     stage.show("run", "report", "--follow")
+    say("A longer one says how far it is. It loses its connection, and goes on from its last checkpoint.")
+    stage.show("run", "training", "--wait")
+    training = str(stage.last("training", outcome="succeeded", attempt=2)["run"])
+    stage.show("logs", training)
+    stage.show("result", training)
+    stage.show("workers")
     say("A job that fails twice and is tried again: its run succeeds.")
     stage.show("run", "sync", "--wait")
     stage.last("sync", outcome="succeeded", attempt=3)
