@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-from jobrun.task.outcomes import BadCall, BadResult, Dead, Retry
+from jobrun.task.outcomes import BadCall, BadResult, Dead, Retry, SoftTimeout, Stopped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ NOT_CALLABLE = 2
 TRY_AGAIN = 75
 _LONGEST_MESSAGE = 2_000
 _LONGEST_TRACE = 64 << 10
+_LONGEST_CHAIN = 20
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _MACHINERY = ("<frozen importlib", "<frozen runpy")
 
@@ -76,6 +77,11 @@ def traceback_text(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "" if error.code is None or isinstance(error.code, int) else f"{_message(error)}\n"
     trace = _own_frames(error.__traceback__)
+    link: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if isinstance(link, (SoftTimeout, Stopped)):
+            _cut_handler(link.__traceback__)
+        link = None if link is None else link.__cause__ or link.__context__
     if trace is None and isinstance(error, (BadCall, BadResult)):
         return f"jobrun: {error}\n"
     try:
@@ -111,6 +117,15 @@ def _own_frames(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None and _is_machinery(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace
+
+
+def _cut_handler(trace: TracebackType | None) -> None:
+    """Let the traceback of a signal's exception end where the signal found the job."""
+    while trace is not None:
+        below = trace.tb_next
+        if below is not None and below.tb_frame.f_code.co_filename.startswith(_HERE + "stopping."):
+            trace.tb_next = None
+        trace = trace.tb_next
 
 
 def _is_machinery(filename: str) -> bool:

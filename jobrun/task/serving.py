@@ -24,7 +24,7 @@ from jobrun.task.report import error_facts, say, traceback_text
 from jobrun.task.results import write_whole
 from jobrun.task.running import to_its_end
 from jobrun.task.statusfile import StatusFile
-from jobrun.task.stopping import STOPPING
+from jobrun.task.stopping import STOPPING, should_stop
 from jobrun.task.streams import Streams
 from jobrun.task.surroundings import Surroundings
 from jobrun.task.target import find, is_script
@@ -49,6 +49,7 @@ class Worker:
         self._usage = Usage()
         self._functions: dict[str, Callable[..., Any]] = {}
         self._is_stale = False
+        self._is_importing = False
         self._on_stop: str | None = None
         self._is_reaper = leftovers.become_reaper()
         faulthandler.enable()
@@ -188,6 +189,7 @@ class Worker:
         changed = STOPPING.expect(soft.get("signal"), soft.get("after"), call.get("stop_file"))
         if changed:
             self._surroundings.expect_handlers(changed)
+        self._is_importing = False
         STOPPING.arm()
         self._channel.send(f'{{"op":"begun","fence":"{fence}","at":{time.time_ns() // 1000}}}')
         self._watch.begin_call()
@@ -205,6 +207,9 @@ class Worker:
         at = time.time_ns() // 1000
         times, rss = self._usage.end()
         retire = self._surroundings.put_back()
+        if self._is_importing and should_stop():
+            # An import was torn in two: nobody knows what of it is half done.
+            retire = retire or "import"
         if leftovers.left_threads(self._before):
             retire = retire or "threads"
         children = leftovers.left_children(self._before)
@@ -234,7 +239,9 @@ class Worker:
         """What the target names, remembered."""
         function = self._functions.get(target)
         if function is None:
+            self._is_importing = True
             function = find(target)
+            self._is_importing = False
             if is_script(target):
                 self._watch.add_root(os.path.dirname(target))
             self._settle()

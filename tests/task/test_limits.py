@@ -13,15 +13,17 @@ import asyncio, multiprocessing, os, pathlib, signal, subprocess, sys, threading
 from jobrun.task import SoftTimeout, Stopped, defer_stop, progress, should_stop
 
 def ok(): return should_stop()
-def ready(): pathlib.Path("ready").write_text("x")
+def ready():
+    # As its last act, so that nothing of it is left to be interrupted.
+    with defer_stop(): pathlib.Path("making").write_text("x")
+    os.rename("making", "ready")
 def sleep(): ready(); time.sleep(60)
 def busy():
     ready()
     while True: pass
 def in_except():
-    ready()
     while True:
-        try: time.sleep(60)
+        try: ready(); time.sleep(60)
         except ValueError: pass
         except Exception as error: return type(error).__name__
 def polite():
@@ -30,8 +32,7 @@ def polite():
             ready(); until(should_stop)
     except (SoftTimeout, Stopped): return "finished"
 def cleans():
-    ready()
-    try: time.sleep(60)
+    try: ready(); time.sleep(60)
     except SoftTimeout: print("soft"); time.sleep(60)
     finally: print("cleaned")
 def deferred():
@@ -100,9 +101,8 @@ def own_handler():
     ready(); until(lambda: got)
     return "own"
 def forever():
-    ready()
     while True:
-        try: time.sleep(60)
+        try: ready(); time.sleep(60)
         except BaseException: pass
 def cpu():
     try:
@@ -160,6 +160,7 @@ def test_signals_are_exceptions_in_the_job(calls: WorkerRig, target: str, number
         assert (done.code, done.result) == (0, name)
     else:
         assert (done.code, done.error["type"]) == (1, f"jobrun.task.{name}"), done.out
+    assert "stopping.py" not in done.out
     if target == "steps":
         assert done.out == "cleaning\ncleaned\n"
     if target == "waits_inner":
@@ -234,10 +235,24 @@ def test_a_stop_reaches_a_call_that_waits_for_its_threads(calls: WorkerRig):
 
 def test_a_stop_that_comes_before_the_first_line_of_the_job(calls: WorkerRig):
     """`begun` is an invitation to stop it."""
+    calls.call("tasks:ok")
     for _ in range(30):
         call = calls.begin("tasks:forever_but_stopped")
         calls.signal(signal.SIGTERM)
         assert call.end().error["type"] == "jobrun.task.Stopped"
+
+
+def test_a_stop_during_an_import_makes_the_worker_retire(calls: WorkerRig):
+    calls.write(
+        "slow.py", "import pathlib, time\npathlib.Path('ready').touch()\ntime.sleep(60)\ndef f(): pass\n"
+    )
+    call = calls.begin("slow:f")
+    until((calls.home / "ready").exists, "the import")
+    calls.signal(signal.SIGTERM)
+    done = call.end()
+    assert (done.error["type"], done.ended["retire"]) == ("jobrun.task.Stopped", "import")
+    assert calls.at_end()
+    assert calls.wait() == 0
 
 
 def test_a_stop_that_was_meant_for_the_call_before(calls: WorkerRig):
