@@ -47,6 +47,7 @@ from jobrun.proc.spool import mark_stop, read_tail, said
 from jobrun.proc.tree import kill_tree, signal_tree, sweep_call
 
 _KILL_AGAIN = 1.0
+_REMINDER = 0.25
 
 
 class Calls:
@@ -161,9 +162,9 @@ class Calls:
             case ArmLimits():
                 self._arm(call)
             case SendSignal():
-                python = call.worker.python
-                if python is not None:
-                    send_signal(python.pid, python.start_ticks, signal_number(effect.signal))
+                number = signal_number(effect.signal)
+                loop = asyncio.get_running_loop()
+                call.timers.append(loop.call_later(_REMINDER, self._remind, call, number))
             case Terminate():
                 # A worker whose call was stopped is not trusted with another one.
                 call.worker.retire()
@@ -238,6 +239,13 @@ class Calls:
 
     def _sweep(self, call: Call, worker: Worker) -> int:
         return sweep_call(worker.identity, worker.python, self._marker(call), worker.own_children)
+
+    def _remind(self, call: Call, number: int) -> None:
+        """The worker has a timer of its own for the soft limit, which can meet no other call; but a job may
+        have taken it away. One that was told already is not told twice."""
+        python = call.worker.python if call.worker is not None else None
+        if python is not None:
+            send_signal(python.pid, python.start_ticks, number)
 
     def _kill(self, call: Call) -> None:
         """KILL, and again every second until the worker's end is seen."""
