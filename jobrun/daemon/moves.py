@@ -32,6 +32,7 @@ from jobrun.domain.run import (
     Run,
     Slot,
     Starting,
+    Status,
     Trigger,
 )
 from jobrun.domain.slots import deadline_sentence
@@ -94,16 +95,13 @@ def create(
         status = Delayed(start_at, delay)
     else:
         status = Queued(batch.now)
-    run = Run(
-        id=book.next_run_id(),
-        job=job.name,
-        queue=job.queue,
-        definition_id=define(book, batch, job),
-        trigger=trigger,
-        status=status,
-        created_at=batch.now,
+    run = _new(
+        book,
+        batch,
+        job,
+        trigger,
         slot=slot,
-        max_attempts=job.retry.attempts,
+        status=status,
         priority=priority,
         retry_of=retry_of,
         requested_by=by,
@@ -123,19 +121,27 @@ def record_skipped(
     book: Book, batch: Batch, job: Job, *, trigger: Trigger, slot: Slot, cause: Cause, detail: str
 ) -> Run:
     """The row of a slot that does not run."""
-    run = Run(
+    status = Done(Outcome.SKIPPED, cause, batch.now, detail)
+    run = _new(book, batch, job, trigger, slot=slot, status=status)
+    record(book, batch, run)
+    return run
+
+
+def _new(
+    book: Book, batch: Batch, job: Job, trigger: Trigger, *, slot: Slot | None, status: Status, **more: Any
+) -> Run:
+    return Run(
         id=book.next_run_id(),
         job=job.name,
         queue=job.queue,
         definition_id=define(book, batch, job),
         trigger=trigger,
-        status=Done(Outcome.SKIPPED, cause, batch.now, detail),
+        status=status,
         created_at=batch.now,
         slot=slot,
         max_attempts=job.retry.attempts,
+        **more,
     )
-    record(book, batch, run)
-    return run
 
 
 def record(book: Book, batch: Batch, run: Run) -> None:
