@@ -1,6 +1,7 @@
 """Creating runs and moving them: the only code that calls the state machine."""
 
 from collections.abc import Container
+from typing import Any
 
 from jobrun.daemon.batch import Batch
 from jobrun.daemon.book import Book
