@@ -28,6 +28,8 @@ _EVENT_LEVELS = {
     "daemon.forcing": "warning",
     "reload.refused": "error",
 }
+# Made once: `json.dumps` makes an encoder for each call.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _BARE = re.compile(r'[^\s="]+')
 _COLOURS = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m"}
 
@@ -50,12 +52,12 @@ class Log:
         level = level or self._level_of(event, fields)
         if LEVELS[level] < self._lowest:
             return
-        plain = {key: _plain(value) for key, value in fields.items() if value not in (None, "")}
+        said = {key: value for key, value in fields.items() if value is not None and value != ""}
         if exc_info is not None:
-            plain["traceback"] = "".join(traceback.format_exception(exc_info))
-        line = self._as_json(event, level, plain) if self._json else self._as_text(event, level, plain)
+            said["traceback"] = "".join(traceback.format_exception(exc_info))
+        line = self._as_json(event, level, said) if self._json else self._as_text(event, level, said)
         try:
-            self._stream.write(line + "\n")
+            self._stream.write(f"{line}\n")
             self._stream.flush()
         except (OSError, ValueError):
             # A closed or full log must not take the daemon with it.
@@ -69,7 +71,8 @@ class Log:
     def _as_json(self, event: str, level: str, fields: dict[str, Any]) -> str:
         now = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
-        return json.dumps({"time": stamp, "level": level, "event": event, **fields}, ensure_ascii=False)
+        plain = {key: _plain(value) for key, value in fields.items()}
+        return _encode({"time": stamp, "level": level, "event": event, **plain})
 
     def _as_text(self, event: str, level: str, fields: dict[str, Any]) -> str:
         trace = fields.pop("traceback", "")
@@ -102,5 +105,8 @@ def _quoted(value: Any) -> str:
         return str(value)
     if isinstance(value, list):
         return ",".join(_quoted(item) for item in value) or "-"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if _BARE.fullmatch(text) and text.isprintable() else json.dumps(text, ensure_ascii=False)
+    if isinstance(value, bool | float | dict):
+        text = _encode(value)
+    else:
+        text = value.value if isinstance(value, StrEnum) else str(value)
+    return text if text.isprintable() and _BARE.fullmatch(text) else _encode(text)
