@@ -100,7 +100,7 @@ class Answers:
             "started_at": to_iso(self._host.started_at),
             "store": trouble.sentence if trouble else "ok",
             "spawn": self._host.spawn_trouble() or "ok",
-            "running": sum(run.has_process for run in self._book.runs.values()),
+            "running": self._book.at_work,
             "states": states,
             "jobs": len(self._book.plan.jobs),
             "stopping": self._host.stopping,
@@ -234,7 +234,7 @@ class Answers:
             wanted = OnStop(mode) if mode is not None else None
         except ValueError:
             raise UsageError(f'"{mode}" is not a way to stop; drain, leave and kill are.') from None
-        running = sum(run.has_process for run in self._book.runs.values())
+        running = self._book.at_work
         self._host.stop(wanted)
         return {"stopping": True, "running": running, "pid": self._host.pid}
 

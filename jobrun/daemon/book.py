@@ -53,24 +53,24 @@ class Book:
         self._in_pool: dict[str, set[int]] = {}
         self._waiting: dict[str, dict[str, list[tuple[int, int]]]] = {}
         self._parked: dict[str, list[tuple[int, int]]] = {}
-        self._undo: list[Callable[[], None]] = []
+        self._undo: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
 
     def put(self, run: Run) -> None:
         """Record a run's new status; a finished run leaves the book."""
         before = self.runs.get(run.id)
-        self._undo.append(lambda: self._replace(run, before))
+        self._undo.append((self._replace, (run, before)))
         self._replace(before, run)
 
     def set(self, mapping: dict[Any, Any], key: Any, value: Any) -> None:
         """Set a key of one of the book's mappings; None removes it."""
         before = mapping.get(key)
-        self._undo.append(lambda: _assign(mapping, key, before))
+        self._undo.append((_assign, (mapping, key, before)))
         _assign(mapping, key, value)
 
     def set_value(self, name: str, value: Any) -> None:
         """Set one of the book's single values (`plan`, `clock_pass`, the last ids)."""
         before = getattr(self, name)
-        self._undo.append(lambda: setattr(self, name, before))
+        self._undo.append((setattr, (self, name, before)))
         setattr(self, name, value)
 
     def next_run_id(self) -> int:
@@ -85,7 +85,8 @@ class Book:
     def rollback(self) -> None:
         """Take back the changes since the last `keep`."""
         while self._undo:
-            self._undo.pop()()
+            undo, args = self._undo.pop()
+            undo(*args)
         self._waiting.clear()
         self._parked.clear()
         for run in self.runs.values():
@@ -98,6 +99,11 @@ class Book:
     def busy_in(self, queue: str) -> int:
         """How many runs of the queue hold a place, that is: have a process, or are about to."""
         return len(self._busy.get(queue, ()))
+
+    @property
+    def at_work(self) -> int:
+        """How many runs have a process, or are about to."""
+        return sum(map(len, self._at_work.values()))
 
     def busy_in_pool(self, pool: str) -> int:
         """How many runs have been handed to the pool's workers, those not yet begun included."""

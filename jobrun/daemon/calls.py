@@ -126,8 +126,10 @@ class Calls:
         )
         told = report if isinstance(report, dict) else {}
         has_said = message.get("said") is not False
-        whole_report = said(call.files.prefix, told) if has_said else read_report(told) if told else None
-        self._finish(call, exit, outputs, whole_report)
+        if has_said:
+            self._finish(call, exit, outputs, said(call.files.prefix, told))
+        else:
+            self._finish(call, exit, outputs, read_report(told) if told else None, has_files=False)
 
     def died(self, call: Call, worker: Worker, exit: Exit, *, oom: bool) -> None:
         """Its worker ended in the middle of it: that is the call's end too, unless it wrote another one."""
@@ -201,25 +203,25 @@ class Calls:
         report: Report | None,
         *,
         oom: bool = False,
+        has_files: bool = True,
     ) -> None:
-        self._ended[call.fence] = self._gone_with(call, outputs, report)
+        self._ended[call.fence] = self._gone_with(call, outputs, has_files=has_files)
         event = Exited(self._now(), exit, self._draw(), oom, report)
         self._post(Happened(call.run.id, event, call.fence, (*outputs, *reported(call.fence, report))))
 
-    def _gone_with(
-        self, call: Call, outputs: tuple[OutputKept, ...], report: Report | None = None
-    ) -> list[str]:
-        """The files that go once the call's end is durable; the status file last of all."""
+    def _gone_with(self, call: Call, outputs: tuple[OutputKept, ...], *, has_files: bool = True) -> list[str]:
+        """The files that go once the call's end is durable; the status file last of all.
+
+        `has_files` is whether the call may have left notes or a result beside it.
+        """
         prefix = call.files.prefix
         names = [output.stream for output in outputs if output.path is None]
         if data_of(call.job, call.run) is not None:
             names += ("data", "call")
         if call.is_stopped:
             names.append("stop")
-        if report is not None and (report.progress or report.retry_in is not None):
-            names.append("notes")
-        if report is not None and report.result is not None:
-            names.append("result")
+        if has_files:
+            names += ("notes", "result")
         return [*(f"{prefix}.{name}" for name in names), call.files.status]
 
     def _keep_output(self, call: Call) -> tuple[OutputKept, ...]:

@@ -27,7 +27,7 @@ from jobrun.proc.files import has_begun
 from jobrun.proc.output import drop_paths
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spool import revoke
-from jobrun.proc.workerspec import CallFiles, WorkerKind, call_text, env_file_marks, worker_kind
+from jobrun.proc.workerspec import CallFiles, WorkerKind, call_text, call_words, env_file_marks, worker_kind
 
 # So many workers of one kind may end before they have made a call; then their calls fail.
 _MOST_STILLBORN = 3
@@ -72,7 +72,7 @@ class Pools:
         )
         self._waiting: dict[str, deque[Call]] = {}
         self._rooms: dict[str, int] = {}
-        self._kinds: dict[int, tuple[tuple[tuple[str, int, int], ...], WorkerKind]] = {}
+        self._kinds: dict[int, tuple[tuple[tuple[str, int, int], ...], WorkerKind, str]] = {}
         self._stillborn: Counter[str] = Counter()
         self._durations = Durations()
 
@@ -81,11 +81,11 @@ class Pools:
 
     def start(self, run: Run, job: Job) -> None:
         """Have the run's current attempt made by a worker. Raises SpawnRefused."""
-        kind = self._kind_of(run, job)
+        kind, words = self._kind_of(run, job)
         fence = run.fence
         name = str(fence)
         files = CallFiles(name, f"{self._spool_of(kind)}/{name}", self._state_dir)
-        call = Call(run, job, kind, files, fence)
+        call = Call(run, job, kind, words, files, fence)
         self._calls.add(call)
         self._waiting.setdefault(kind.pool, deque()).append(call)
         self._feed(kind.pool)
@@ -164,15 +164,16 @@ class Pools:
         """Have every idle worker end; one that makes a call is left to make it."""
         await asyncio.gather(self._crew.close(), self._policies.close())
 
-    def _kind_of(self, run: Run, job: Job) -> WorkerKind:
+    def _kind_of(self, run: Run, job: Job) -> tuple[WorkerKind, str]:
         """Worked out once a definition, and again when one of its environment files changed."""
         marks = env_file_marks(job) if job.env_file else ()
         known = self._kinds.get(run.definition_id)
         if known is not None and known[0] == marks:
-            return known[1]
+            return known[1:]
         kind = worker_kind(job, self._environ)
-        self._kinds[run.definition_id] = (marks, kind)
-        return kind
+        words = call_words(job, kind)
+        self._kinds[run.definition_id] = (marks, kind, words)
+        return kind, words
 
     def _spool_of(self, kind: WorkerKind) -> str:
         owner = kind.who.switch
@@ -223,6 +224,7 @@ class Pools:
                 call.run,
                 call.files,
                 call.kind,
+                call.words,
                 store_id=self._store_id,
                 base_environ=self._environ,
             )

@@ -372,7 +372,7 @@ class Service:
             self._log("task.bug", level="error", task=task.get_name(), exc_info=error)
 
     def _count_running(self) -> int:
-        return sum(run.has_process for run in self._engine.book.runs.values())
+        return self._engine.book.at_work
 
     def _status_line(self) -> str:
         return f"{len(self._reloader.job_file.plan.jobs)} jobs, {self._count_running()} running"

@@ -28,15 +28,21 @@ from jobrun.proc.tree import living_below, sweep
 from jobrun.proc.workerspec import LARGEST_DATAGRAM, CallFiles, WorkerKind, hello, retire, worker_spec
 
 _AT_ONCE = 64
+# One for all workers: a message is read and understood before the next one is.
+_BUFFER = bytearray(LARGEST_DATAGRAM * 2)
 
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """An attempt that a worker makes, or is to make. `begun` is by the loop's clock."""
+    """An attempt that a worker makes, or is to make. `begun` is by the loop's clock.
+
+    `words` are the part of its message that all calls of the job share.
+    """
 
     run: Run
     job: Job
     kind: WorkerKind
+    words: str
     files: CallFiles
     fence: Fence
     worker: "Worker | None" = None
@@ -150,15 +156,17 @@ class Worker:
         """What it said since the last look, up to a number; nothing once it has ended."""
         for _ in range(_AT_ONCE):
             try:
-                raw = self._channel.recv(LARGEST_DATAGRAM * 2)
+                size = self._channel.recv_into(_BUFFER)
             except OSError:
                 return
-            if not raw:
+            if not size:
                 return
             with suppress(ValueError, RecursionError):
-                message = json.loads(raw)
-                if isinstance(message, dict):
-                    yield message
+                told = json.loads(_BUFFER[:size])
+                # The end of one call and the begin of the next come together.
+                for message in told if isinstance(told, list) else (told,):
+                    if isinstance(message, dict):
+                        yield message
 
     def note_ready(self, message: Mapping[str, Any]) -> bool:
         """It has started; False if the process it names is not there."""

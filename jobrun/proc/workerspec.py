@@ -44,6 +44,8 @@ WORKER = "JOBRUN_WORKER"
 _WORKER_FILE = Path(__file__).parent.parent / "task" / "worker.py"
 # What a datagram between daemon and worker may hold; the kernel's default buffer is 208 KiB.
 LARGEST_DATAGRAM = 64 << 10
+# Made once: `json.dumps` makes an encoder for each call that wants short separators.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,30 +180,43 @@ def retire() -> bytes:
     return _text({"op": "retire"})
 
 
+def call_words(job: Job, kind: WorkerKind) -> str:
+    """The part of a call's message that is the same for all of a job's runs: worked out once."""
+    body = job.body
+    assert isinstance(body, PythonCall)
+    limits = job.limits
+    words = {
+        "target": target_of(body, kind.env),
+        "args": list(body.args),
+        "kwargs": dict(body.kwargs),
+        "soft": soft_limit(job),
+        "cpu": seconds(limits.cpu_time) if limits.cpu_time is not None else None,
+        "memory": limits.memory,
+        "open_files": limits.open_files,
+    }
+    return _encode(words)[1:-1]
+
+
 def call_text(
     job: Job,
     run: Run,
     files: CallFiles,
     kind: WorkerKind,
+    words: str,
     *,
     store_id: str,
     base_environ: Mapping[str, str],
 ) -> bytes:
     """The message that makes a worker take the run's current attempt. Raises SpawnRefused."""
-    body = job.body
-    assert isinstance(body, PythonCall)
-    limits = job.limits
     env = run_environment(job, run, files.prefix, store_id)
     if job.checkpoint is not None or run.resume_from is not None:
-        whole = {**kind.env, **env}
-        env |= checkpoint_environment(job, run, files.state_dir, env=whole, base=base_environ, who=kind.who)
-    text = _text(
+        where = files.state_dir
+        told = {**kind.env, **env}
+        env |= checkpoint_environment(job, run, where, env=told, base=base_environ, who=kind.who)
+    own = _encode(
         {
             "op": "call",
             "fence": files.name,
-            "target": target_of(body, kind.env),
-            "args": list(body.args),
-            "kwargs": dict(body.kwargs),
             "env": env,
             "status": files.status,
             "out": f"{files.prefix}.out",
@@ -209,12 +224,9 @@ def call_text(
             "data": data_of(job, run),
             "data_file": f"{files.prefix}.data",
             "stop_file": f"{files.prefix}.stop",
-            "soft": soft_limit(job),
-            "cpu": seconds(limits.cpu_time) if limits.cpu_time is not None else None,
-            "memory": limits.memory,
-            "open_files": limits.open_files,
         }
     )
+    text = f"{own[:-1]},{words}}}".encode()
     return text if len(text) <= LARGEST_DATAGRAM else _by_file(text, files, kind.who)
 
 
@@ -233,10 +245,6 @@ def _by_file(text: bytes, files: CallFiles, who: Account) -> bytes:
     return _text({"op": "call", "fence": files.name, "file": path})
 
 
-# Made once: `json.dumps` makes an encoder for each call that wants short separators.
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
 def _text(message: Mapping[str, object]) -> bytes:
     return _encode(message).encode()
 
@@ -246,6 +254,7 @@ __all__ = [
     "SpawnRefused",
     "WorkerKind",
     "call_text",
+    "call_words",
     "env_file_marks",
     "hello",
     "retire",

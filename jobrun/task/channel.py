@@ -31,6 +31,9 @@ class Channel:
         self._parts = [self._buffer]
         self._poll = select.poll()
         self._poll.register(fd, 0)
+        self._input = select.poll()
+        self._input.register(fd, select.POLLIN)
+        self._held = ""
         self.is_lost = False
 
     def receive(self) -> dict[str, Any] | None:
@@ -43,10 +46,29 @@ class Channel:
             return None
         return json.loads(self._buffer[:size].decode("utf-8"))  # type: ignore[no-any-return]
 
+    def send_soon(self, text: str) -> None:
+        """Send one message together with the next one, if the next call is there already."""
+        self.flush()
+        if not self.is_lost and self._input.poll(0):
+            self._held = text
+        else:
+            self.send(text)
+
+    def flush(self) -> None:
+        """Send what waits for a next message."""
+        text, self._held = self._held, ""
+        if text:
+            self.send(text)
+
     def send(self, text: str) -> None:
         """Send one message. If nobody is there to read it, the files tell instead."""
         if self.is_lost:
             return
+        if self._held:
+            if len(self._held) + len(text) < LARGEST_SENT:
+                text, self._held = f"[{self._held},{text}]", ""
+            else:
+                self.flush()
         try:
             os.write(self._fd, text.encode("utf-8"))
         except (ConnectionError, BrokenPipeError):

@@ -101,6 +101,7 @@ class Worker:
         return True
 
     def _stop(self) -> None:
+        self._channel.flush()
         self._surroundings.leave()
         self._streams.discard()
         self._status.discard()
@@ -228,7 +229,7 @@ class Worker:
             retire = "descriptors"
         if retire is not None:
             self._end_after_this()
-        self._channel.send(
+        self._channel.send_soon(
             f'{{"op":"ended","fence":"{fence}","exit":{code},"at":{at},"user":{user},"system":{system},'
             f'"rss":{rss},"out":{out},"err":{err},"children":{"true" if children else "false"},'
             f'"said":{"true" if has_said else "false"},'

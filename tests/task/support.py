@@ -32,6 +32,7 @@ class WorkerRig:
         self.socket, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(PATIENCE)
         self.process: subprocess.Popen[bytes] | None = None
+        self._told: list[dict[str, Any]] = []
         self._runs = 0
         self._argv: list[str] = []
 
@@ -78,9 +79,12 @@ class WorkerRig:
         self.socket.send(json.dumps(message).encode())
 
     def receive(self) -> dict[str, Any]:
-        raw = self.socket.recv(1 << 20)
-        assert raw, f"the worker closed its end: {self.said()}"
-        return json.loads(raw)
+        if not self._told:
+            raw = self.socket.recv(1 << 20)
+            assert raw, f"the worker closed its end: {self.said()}"
+            told = json.loads(raw)
+            self._told = told if isinstance(told, list) else [told]
+        return self._told.pop(0)
 
     def at_end(self) -> bool:
         """Whether the worker's end is closed (waited for)."""
