@@ -57,8 +57,9 @@ class PoolWatch:
             self._look_for_stall(worker, now)
         self._ask_policies()
         self._pools.shrink(now)
-        for job in self._warm_jobs():
-            self._pools.prestart(job)
+        if any(pool.min or pool.autoscaler for pool in self._book.plan.pools.values()):
+            for job in self._warm_jobs():
+                self._pools.prestart(job)
         self.look_soon()
 
     def stop(self) -> None:
