@@ -254,6 +254,7 @@ class Pools:
         operation = message.get("op")
         if operation == "ready":
             worker.note_ready(message)
+            self._sizing.starts_work(worker.pool.name)
             return
         if operation == "failed":
             self._not_started(worker, message)
@@ -318,6 +319,7 @@ class Pools:
         trace = words.get("traceback")
         self._log("worker.failed", level="error", pool=worker.pool.name, error=sentence, trace=trace)
         worker.is_retiring = worker.has_failed = True
+        self._sizing.starts_fail(worker.pool.name)
         self._fail_waiting(worker, sentence)
 
     def _fail_waiting(self, worker: Worker, sentence: str) -> None:
@@ -348,6 +350,7 @@ class Pools:
     def _note_stillborn(self, worker: Worker, exit: Exit) -> None:
         """It ended without having made a call: after a few of them, nobody waits for the next one."""
         self._stillborn[worker.kind.key] += 1
+        self._sizing.starts_fail(worker.pool.name)
         if worker.python is not None and self._stillborn[worker.kind.key] < _MOST_STILLBORN:
             return
         how = f"exit code {exit.exit_code}" if exit.signal is None else signal_name(exit.signal)

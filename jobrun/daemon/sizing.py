@@ -5,6 +5,7 @@ fewer than `min`; in between as many as calls wait, until they have been idle
 for `idle`. A pool with an `autoscaler` has as many as that says.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
@@ -15,6 +16,10 @@ from jobrun.domain.instants import seconds
 from jobrun.domain.job import Job, Pool
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.workerspec import WorkerKind, worker_kind
+
+# Seconds.
+_FIRST_HOLD = 2.0
+_LONGEST_HOLD = 60.0
 
 
 class Sizing:
@@ -36,6 +41,7 @@ class Sizing:
         self._cpus = cpus
         self._environ = environ
         self._log = log
+        self._held: dict[str, tuple[float, float]] = {}
 
     def most(self, pool: Pool) -> int:
         """How many workers the pool may have."""
@@ -68,12 +74,25 @@ class Sizing:
     def prestart(self, job: Job, pool: Pool) -> None:
         """Start a worker that can take this job's calls, if the pool has fewer than are to be there."""
         staying = sum(not worker.is_retiring for worker in self._crew.of(pool.name))
-        if staying >= (self._target(pool) or pool.min):
+        if staying >= (self._target(pool) or pool.min) or self._is_held(pool.name):
             return
         try:
             self._crew.start(worker_kind(job, self._environ), pool)
         except SpawnRefused as refusal:
             self._log("worker.not_started", level="warning", pool=pool.name, error=refusal.sentence)
+
+    def starts_fail(self, pool: str) -> None:
+        """A worker of the pool could not begin: none is started ahead for a while, ever longer."""
+        wait = min(2 * self._held.get(pool, (0.0, _FIRST_HOLD / 2))[1], _LONGEST_HOLD)
+        self._held[pool] = (asyncio.get_running_loop().time() + wait, wait)
+
+    def starts_work(self, pool: str) -> None:
+        """A worker of the pool is ready."""
+        self._held.pop(pool, None)
+
+    def _is_held(self, pool: str) -> bool:
+        until, _ = self._held.get(pool, (0.0, 0.0))
+        return asyncio.get_running_loop().time() < until
 
     def shrink(self, now: float) -> None:
         """End what has been idle for too long, down to the least number; at once what a policy wants gone."""

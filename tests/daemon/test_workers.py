@@ -2,6 +2,7 @@
 
 import os
 import signal
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,16 @@ def test_a_hook_that_fails_is_said(daemon):
     assert outcome(run) == (Outcome.FAILED, Cause.SPAWN)
     assert "could not start" in run.status.detail
     assert "no good" in run.status.detail
+
+
+def test_a_hook_that_fails_does_not_start_worker_after_worker(daemon):
+    workers = worker_daemon(
+        daemon, '[pools.default]\nmin = 1\non_worker_start = "tasks:fail"\n' + JOBS
+    ).start()
+    until(lambda: workers.live.log().count("worker.failed") >= 2, "a second try")
+    lines = [line for line in workers.live.log().splitlines() if "worker.failed" in line]
+    first, second = (datetime.fromisoformat(" ".join(line.split()[:2])) for line in lines[:2])
+    assert (second - first).total_seconds() >= 1
 
 
 def test_hooks_run_once_a_worker(daemon):
