@@ -27,14 +27,16 @@ every = "1s"
 overlap = "allow"
 command = 'echo "BEGAN $JOBRUN_RUN_ID $JOBRUN_ATTEMPT" > /dev/ttyS1'
 """
-# Asks for runs as fast as it is answered, and says on the serial port which were acknowledged.
+# Asks for runs as fast as it is answered, and says on the serial port which were acknowledged. The port
+# must not become its terminal: it would be hung up on.
 ASK = """
-import pathlib, sys
+import os, pathlib
 from jobrun.wire.client import Client
 client = Client(pathlib.Path("/run/jobrun/control.sock"))
-port = open("/dev/ttyS1", "w", buffering=1)
+port = os.open("/dev/ttyS1", os.O_WRONLY | os.O_NOCTTY)
 while True:
-    print("ACK", client.call("submit", name="asked", table={"command": "true"})["run"], file=port)
+    run = client.call("submit", name="asked", table={"command": "true"})["run"]
+    os.write(port, b"ACK %d\\n" % run)
 """
 
 
@@ -89,8 +91,7 @@ def power_cuts_at_random_moments_lose_and_double_nothing(guest: Guest) -> str:
     # Earlier claims had the port too; from the first cut on the file is only of what comes after it.
     since = len(guest.machine.heard())
     for cut in range(1, CUTS + 1):
-        guest.do("stty -F /dev/ttyS1 115200 -echo")
-        guest.do("setsid /opt/jobrun/bin/python /root/ask.py >/root/ask.log 2>&1 </dev/null &")
+        guest.do("nohup /opt/jobrun/bin/python /root/ask.py >/root/ask.log 2>&1 </dev/null &")
         enough = dice.randrange(3, 40)
         _until_acknowledged(guest, since, enough)
         text = _cut(guest)[since:]
