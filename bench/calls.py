@@ -1,7 +1,7 @@
 """20,000 calls of `add(1, 2)`, from the asking to the last result: jobrun beside others, in one run.
 
     pip install -e '.[bench]'; apt install redis-server
-    python bench/calls.py [--calls 20000] [--rounds 3] [--only jobrun,executor]
+    python bench/calls.py [--calls 20000] [--rounds 3] [--only jobrun,executor] [--recycle 1000]
 
 *jobrun* is a real daemon with two warm workers: the runs are asked for over the
 control socket, and all of them are `done` in the database at the end, each
@@ -20,6 +20,7 @@ import sqlite3
 import statistics
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from live import Daemon, daemon, until
@@ -28,11 +29,13 @@ from usage import Spent, Stopwatch, load
 
 TARGETS = {"executor": 0.5, "huey": 7.0, "celery": 10.0}
 _CODE = "def add(a, b):\n    return a + b\n"
-# The defaults of a job, but for what makes the calls the same as the others': two workers, a call
-# beside another of its job, and a history that keeps them until they are counted.
+# The defaults of a job, but for what makes the calls the same as the others': two workers that are not
+# replaced after so many calls (--recycle N has them replaced), a call beside another of its job, and a
+# history that keeps them until they are counted.
 _JOBS = """
 [pools.default]
 max = 2
+max_runs_per_worker = {recycle}
 [jobs.add]
 python = "tasks:add"
 args = [1, 2]
@@ -40,6 +43,7 @@ overlap = "allow"
 keep_succeeded = 1000000
 """
 _AT_ONCE = 20_000
+_NEVER = 1_000_000
 _WARM_UP = 50
 _LEFT = "SELECT count(*) FROM runs WHERE state <> 'done'"
 # An attempt that a worker was to begin and did not is given back; one that began is the only one.
@@ -50,9 +54,9 @@ AND (SELECT result FROM reports WHERE run_id = id AND reports.attempt = runs.att
 """
 
 
-def jobrun(directory: Path, calls: int) -> Spent:
+def jobrun(directory: Path, calls: int, recycle: int = _NEVER) -> Spent:
     """The whole path: socket, ledger, worker, history."""
-    with daemon(directory, _JOBS, _CODE) as running:
+    with daemon(directory, _JOBS.format(recycle=recycle), _CODE) as running:
         running.wait(running.run("add", _WARM_UP))
         with sqlite3.connect(f"file:{running.places.database}?mode=ro", uri=True) as database:
             with Stopwatch() as watch:
@@ -103,11 +107,15 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default=",".join(peer.name for peer in ALL), help="names, with commas")
+    parser.add_argument(
+        "--recycle", type=int, default=_NEVER, help="jobrun's workers end after so many calls"
+    )
     options = parser.parse_args()
     wanted = options.only.split(",")
     if unknown := set(wanted) - {peer.name for peer in ALL}:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    who = [peer for peer in ALL if peer.name in wanted]
+    ours_alone = Peer("jobrun", partial(jobrun, recycle=options.recycle), lambda: "")
+    who = [peer for peer in (ours_alone, *PEERS) if peer.name in wanted]
     for peer in who:
         if lack := peer.missing():
             print(f"{peer.name} is left out; {lack}")
