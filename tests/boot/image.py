@@ -46,14 +46,17 @@ def missing() -> list[str]:
     return [name for name in NEEDED if shutil.which(name) is None]
 
 
-def make(suite: str, place: Path, mirror: str) -> Image:
-    """A new disk in `place`; a Debian that was fetched before is taken from there."""
+def make(suite: str, place: Path, mirror: str | None) -> Image:
+    """A new disk in `place`; a Debian that was fetched before is taken from there.
+
+    Without a `mirror` it is the one that mmdebstrap knows.
+    """
     tar = place / f"{suite}.tar"
     if not tar.exists():
         fetched = place / f"{suite}.part.tar"
         packages = f"--include={PACKAGES}"
-        source = f"deb {mirror} {suite} main"
-        _do("mmdebstrap", "--variant=minbase", packages, suite, str(fetched), source)
+        sources = [f"deb {mirror} {suite} main"] if mirror is not None else []
+        _do("mmdebstrap", "--variant=minbase", packages, suite, str(fetched), *sources)
         fetched.rename(tar)
     root = place / f"{suite}.root"
     shutil.rmtree(root, ignore_errors=True)

@@ -31,7 +31,7 @@ CLAIMS = (*claims_unit.CLAIMS, *claims_groups.CLAIMS, *claims_power.CLAIMS, *cla
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--suite", choices=sorted(PYTHONS), default="trixie")
-    parser.add_argument("--mirror", default="http://deb.debian.org/debian")
+    parser.add_argument("--mirror", help="a Debian mirror; default: the one that mmdebstrap knows")
     parser.add_argument("--directory", type=Path, help="where images are made and kept; default: a new one")
     parser.add_argument("--only", default="", help="only claims whose name has this in it")
     args = parser.parse_args()
