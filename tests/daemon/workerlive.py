@@ -15,6 +15,12 @@ import builtins, os, signal, subprocess, sys, threading, time
 def add(a, b):
     return a + b
 
+def mark(path):
+    """One line a call, written by one call of the kernel's."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(fd, f"{os.environ['JOBRUN_RUN_ID']}\\n".encode())
+    os.close(fd)
+
 def whoami():
     print(os.getpid(), flush=True)
     return os.getpid()
