@@ -37,6 +37,9 @@ command = "exec sleep 100000"
 [jobs.burn]
 command = """(setsid sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; touch /root/go' &)
 until [ -e /root/go ]; do sleep 0.1; done"""
+[jobs.warm]
+python = "time:sleep"
+args = [20]
 '''
 
 
@@ -164,6 +167,20 @@ def the_whole_tree_is_accounted_for(guest: Guest) -> str:
     return f"user {attempt['user_time']:.2f} s, peak {attempt['max_rss']}"
 
 
+def a_warm_worker_has_a_group_and_outlives_the_daemon(guest: Guest) -> str:
+    """Its group is the worker's, not the run's; the daemon that comes next removes it with the call's end."""
+    guest.fresh(JOBS)
+    run = guest.start("warm")
+    pid = guest.show(run)["pid"]
+    group = guest.do(f"cat /proc/{pid}/cgroup").strip().rpartition("/")[2]
+    assert group.startswith("jobrun-0."), group
+    guest.do(f"kill -9 {guest.of_unit('MainPID')}")
+    end = guest.done(run)
+    assert (end["outcome"], len(end["attempts"])) == ("succeeded", 1), end
+    guest.until(lambda: guest.run(f"ls -d {GROUP}/jobrun-*").code, "the groups to be removed")
+    return f"pid {pid} in {group}, adopted, succeeded, no group left"
+
+
 CLAIMS = (
     doctor_names_the_group_and_who_holds_limits,
     each_attempt_runs_in_a_group_with_its_limits,
@@ -174,4 +191,5 @@ CLAIMS = (
     a_stop_reaches_what_left_everything_but_its_group,
     so_does_a_daemon_that_was_away_at_the_end,
     the_whole_tree_is_accounted_for,
+    a_warm_worker_has_a_group_and_outlives_the_daemon,
 )
