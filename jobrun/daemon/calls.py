@@ -109,6 +109,7 @@ class Calls:
         worker = call.worker
         assert worker is not None
         self._over(call)
+        worker.unwritten = [f"{call.files.prefix}.{name}" for name in ("out", "err") if not message.get(name)]
         has_output = bool(message.get("out") or message.get("err"))
         outputs = self._keep_output(call) if has_output else ()
         may_have_left = message.get("children") is True or not (worker.is_reaper or not kin.has_strangers())
@@ -136,16 +137,20 @@ class Calls:
         self._over(call)
         written = read_status(Path(call.files.status))
         left = 0 if call.job.leave_children else self._sweep(call, worker)
+        worker.unwritten = []
         outputs = self._keep_output(call)
         report = read_tail(call.files.status) if written is not None else None
         whole_exit = exit if written is None else written
         whole_exit = replace(whole_exit, left_behind=max(left, call.escaped))
-        self._finish(call, whole_exit, outputs, said(call.files.prefix, report), oom=oom)
+        told = said(call.files.prefix, report)
+        self._finish(call, whole_exit, outputs, told, oom=oom, streams=("out", "err"))
 
-    def give_back(self, call: Call, why: str, cause: Cause = Cause.SPAWN) -> None:
-        """Nothing of it ran, and here it will not."""
+    def give_back(self, call: Call, why: str, cause: Cause = Cause.SPAWN, *, is_met: bool = True) -> None:
+        """Nothing of it ran, and here it will not. Unless `is_met` a worker has yet to find that out: the
+        status file, which keeps it from making the call, stays until then."""
         self._over(call)
-        self._ended[call.fence] = self._gone_with(call, ())
+        gone = self._gone_with(call, ())
+        self._ended[call.fence] = gone if is_met else gone[:-1]
         self._tell(call, NeverBegan(self._now(), cause, f"{why}; the attempt is given back"))
 
     def fail(self, call: Call, sentence: str) -> None:
@@ -204,18 +209,28 @@ class Calls:
         *,
         oom: bool = False,
         has_files: bool = True,
+        streams: tuple[str, ...] = (),
     ) -> None:
-        self._ended[call.fence] = self._gone_with(call, outputs, has_files=has_files)
+        self._ended[call.fence] = self._gone_with(call, outputs, has_files=has_files, streams=streams)
         event = Exited(self._now(), exit, self._draw(), oom, report)
         self._post(Happened(call.run.id, event, call.fence, (*outputs, *reported(call.fence, report))))
 
-    def _gone_with(self, call: Call, outputs: tuple[OutputKept, ...], *, has_files: bool = True) -> list[str]:
+    def _gone_with(
+        self,
+        call: Call,
+        outputs: tuple[OutputKept, ...],
+        *,
+        has_files: bool = True,
+        streams: tuple[str, ...] = (),
+    ) -> list[str]:
         """The files that go once the call's end is durable; the status file last of all.
 
-        `has_files` is whether the call may have left notes or a result beside it.
+        `has_files` is whether the call may have left notes or a result beside
+        it, `streams` which output files may be there besides those in `outputs`.
         """
         prefix = call.files.prefix
-        names = [output.stream for output in outputs if output.path is None]
+        stay = {output.stream for output in outputs if output.path is not None}
+        names = [name for name in (*streams, *(output.stream for output in outputs)) if name not in stay]
         if data_of(call.job, call.run) is not None:
             names += ("data", "call")
         if call.is_stopped:

@@ -157,6 +157,7 @@ class Pools:
             if call is None or call.begun is None or len(worker.calls) == 1 or now - call.begun < _BLOCKED:
                 continue
             self._durations.note(call.job.name, now - call.begun)
+            self._make_room_known(worker.pool, call.job.name)
             for behind in [other for other in worker.calls.values() if other.begun is None]:
                 self._take_back(behind, "the call before it takes long")
 
@@ -259,7 +260,11 @@ class Pools:
         if operation == "failed":
             self._not_started(worker, message)
             return
-        call = worker.calls.get(str(message.get("fence")))
+        name = str(message.get("fence"))
+        if operation == "dropped":
+            worker.forget_revoked(name)
+            return
+        call = worker.calls.get(name)
         if call is None:
             return
         match operation:
@@ -304,9 +309,12 @@ class Pools:
             self._waiting[call.kind.pool].remove(call)
             self._calls.give_back(call, why, cause)
             return
+        worker = call.worker
         try:
             if revoke(call.files.status):
-                self._calls.give_back(call, why, cause)
+                # Until the worker has met it: the message is still on its way, and must find the claim taken.
+                worker.revoked[call.files.name] = call.files.status
+                self._calls.give_back(call, why, cause, is_met=False)
         except SpawnRefused:
             # The disk is full: the call stays with its worker, and begins when its turn comes.
             return

@@ -99,6 +99,10 @@ def drop_leftovers(places: Places, history: History, live: Iterable[Run]) -> int
         number = path.name.split(".")[1]
         if not (number.isdecimal() and int(number) in at_work):
             path.unlink(missing_ok=True)
+    for path in _unwritten(places.attempts):
+        fence = _fence_of(path)
+        if fence is not None and fence.run_id != 0 and fence not in current:
+            path.unlink(missing_ok=True)
     dropped = 0
     for fence, path in statuses.items():
         if fence in current or fence.run_id == 0:
@@ -125,6 +129,12 @@ def drop_leftovers(places: Places, history: History, live: Iterable[Run]) -> int
 
 def _statuses(attempts: Path) -> list[Path]:
     return [*attempts.glob("*.status"), *attempts.glob("u[0-9]*/*.status")]
+
+
+def _unwritten(attempts: Path) -> list[Path]:
+    """Empty output files of calls: a worker uses them again, one that was killed could not remove them."""
+    found = [path for end in ("out", "err") for path in attempts.rglob(f"*.{end}")]
+    return [path for path in found if path.stat().st_size == 0]
 
 
 def _own_files(attempts: Path) -> list[Path]:

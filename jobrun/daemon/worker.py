@@ -21,6 +21,7 @@ from jobrun.proc import kin
 from jobrun.proc.cgroup import Delegated
 from jobrun.proc.files import open_regular
 from jobrun.proc.identity import cpu_time, identify, resident_memory
+from jobrun.proc.output import drop_paths
 from jobrun.proc.spawn import Child, start
 from jobrun.proc.spec import Marker
 from jobrun.proc.spool import drop_worker_files
@@ -77,6 +78,8 @@ class Worker:
         self.own_children: frozenset[tuple[int, int]] = frozenset()
         self.version = ""
         self.calls: dict[str, Call] = {}
+        self.revoked: dict[str, str] = {}
+        self.unwritten: list[str] = []
         self.runs_done = 0
         self.is_retiring = False
         self.has_failed = False
@@ -145,6 +148,12 @@ class Worker:
         if not self.calls:
             self.idle_since = asyncio.get_running_loop().time()
             kin.note_idle(self.identity)
+
+    def forget_revoked(self, name: str) -> None:
+        """It has met a call that was taken back from it: whoever else makes it has files of its own."""
+        status = self.revoked.pop(name, None)
+        if status is not None:
+            drop_paths([status])
 
     def retire(self) -> None:
         """Have it end once it has made the calls it has."""
@@ -219,6 +228,9 @@ class Worker:
         """It has ended: nothing of its own stays."""
         sweep(self.identity, Marker(0, ""))
         drop_worker_files(self.child.files.status)
+        drop_paths(self.revoked.values())
+        # The empty output files of its last call, which it would have used again.
+        drop_paths(self.unwritten)
         self.close()
 
     def close(self) -> None:

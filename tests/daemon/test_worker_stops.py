@@ -249,3 +249,32 @@ def test_unbegun_calls_of_a_killed_daemon_run_once(workers):
     runs = workers.live.runs()
     assert {run.status.outcome for run in runs} == {Outcome.SUCCEEDED}
     assert sorted(map(int, workers.gate.read_text().split())) == [run.id for run in runs]
+
+
+def test_a_call_that_was_taken_back_is_not_made_by_the_worker_that_still_has_it(daemon):
+    """What waits behind a call that takes longer than expected is given back; the messages stay there."""
+    workers = worker_daemon(
+        daemon,
+        "[pools.default]\nmax = 1\n[jobs.mixed]\n"
+        'python = "tasks:mixed"\nargs = ["{code}/marks", "{code}/flag", "{gate}"]\noverlap = "allow"\n',
+    ).start()
+
+    def made() -> list[int]:
+        return sorted(map(int, (workers.code / "marks").read_text().split()))
+
+    ask = workers.live.client.call
+    ask("run", job="mixed", bulk=[None] * 300)
+    until(lambda: all(run.state == "done" for run in workers.live.runs()), "the quick ones to end")
+    (workers.code / "flag").touch()
+    ask("run", job="mixed", bulk=[None] * 10)
+    until(
+        lambda: sum(run.state == "queued" for run in workers.live.runs()) == 9,
+        "those behind the slow one to be given back, if any had been sent ahead",
+    )
+    workers.gate.touch()
+    until(lambda: all(run.state == "done" for run in workers.live.runs()), "all to end")
+    runs = workers.live.runs()
+    assert {run.status.outcome for run in runs} == {Outcome.SUCCEEDED}
+    assert made() == [run.id for run in runs]
+    assert workers.live.stop() == 0
+    assert list(workers.live.places.attempts.iterdir()) == []

@@ -281,3 +281,19 @@ def test_somebody_elses_rule_says_how_many(daemon):
     assert workers.run("add").status.outcome is Outcome.SUCCEEDED
     assert workers.live.stop() == 0
     assert list(Path(workers.live.places.attempts).iterdir()) == []
+
+
+def test_a_silent_call_that_is_killed_leaves_no_file(daemon):
+    workers = worker_daemon(
+        daemon, '[jobs.wait]\npython = "time:sleep"\nargs = [300]\noverlap = "allow"\n' + JOBS
+    ).start()
+    workers.run("add")
+    (idle,) = workers.workers()
+    os.kill(idle["pid"], signal.SIGKILL)
+    workers.gone(idle["pid"])
+    run_id = workers.live.run("wait")
+    workers.live.in_state(run_id, "running")
+    (busy,) = until(lambda: [w for w in workers.workers() if w["state"] == "busy"], "the call to begin")
+    os.kill(busy["pid"], signal.SIGKILL)
+    assert workers.live.done(run_id).status.signal == signal.SIGKILL
+    until(lambda: list(workers.live.places.attempts.iterdir()) == [], "nothing to be left")
