@@ -20,7 +20,7 @@ from jobrun.proc.tree import kill_tree
 from jobrun.proc.workerspec import WorkerKind
 
 # A worker that was told to end and makes no call is given this long, in seconds.
-_FAREWELL = 10.0
+FAREWELL = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,11 @@ class Crew:
             self._tell("worker.retired", worker, why=why)
             worker.retire()
 
+    def end(self, worker: Worker, why: str) -> None:
+        """KILL one that does not end by itself; its end is seen as every other one."""
+        self._tell("worker.killed", worker, level="warning", why=why)
+        kill_tree(worker.identity, Marker(0, self._setting.store_id))
+
     def part_with(self, worker: Worker, exit: Exit) -> None:
         """Its calls are seen to: say how it ended, if it was not told to, and leave nothing of it."""
         if worker.is_retiring and exit.exit_code == 0:
@@ -102,7 +107,7 @@ class Crew:
             )
         worker.bury()
 
-    async def close(self, patience: float = _FAREWELL) -> None:
+    async def close(self, patience: float = FAREWELL) -> None:
         """Have every idle worker end; one that makes a call is left to make it."""
         loop = asyncio.get_running_loop()
         for worker in self:

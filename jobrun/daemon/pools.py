@@ -121,6 +121,10 @@ class Pools:
         """Have one worker end once it has made the calls it has."""
         self._crew.retire(worker, why)
 
+    def end(self, worker: Worker, why: str) -> None:
+        """KILL a worker that makes no call and does not come to its end."""
+        self._crew.end(worker, why)
+
     def room(self, pool: str) -> int:
         """How many runs may be with the pool's workers, those that have not begun included."""
         known = self._rooms.get(pool)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from jobrun.daemon.book import Book
 from jobrun.daemon.calls import Calls
+from jobrun.daemon.crew import FAREWELL
 from jobrun.daemon.inbox import Happened
 from jobrun.daemon.policy import Policies
 from jobrun.daemon.pools import Pools
@@ -22,6 +23,8 @@ from jobrun.domain.job import Job, PythonCall, is_warm
 from jobrun.proc.identity import read_stat, resident_memory
 
 _QUICK = 0.05
+# A worker that has not said that it is ready after this long, in seconds, never will be.
+_LONGEST_START = 600.0
 _STOPPED = "Tt"
 
 
@@ -55,6 +58,7 @@ class PoolWatch:
             self._weigh(worker)
             self._look_at_age(worker, now)
             self._look_for_stall(worker, now)
+            self._look_for_end(worker, now)
         self._ask_policies()
         self._pools.shrink(now)
         if any(pool.min or pool.autoscaler for pool in self._book.plan.pools.values()):
@@ -122,6 +126,19 @@ class PoolWatch:
         most = worker.pool.max_age
         if most is not None and now - worker.started > seconds(most):
             self._pools.retire(worker, "it is old")
+
+    def _look_for_end(self, worker: Worker, now: float) -> None:
+        """One whose hooks do not come to an end would hold its place in the pool for ever."""
+        if worker.calls:
+            return
+        if not worker.is_retiring:
+            if worker.python is None and now - worker.started > _LONGEST_START:
+                self._pools.end(worker, f"it is not ready after {_LONGEST_START:g} s")
+            return
+        if worker.retiring_since is None:
+            worker.retiring_since = now
+        elif now - worker.retiring_since > FAREWELL:
+            self._pools.end(worker, f"it has not ended after {FAREWELL:g} s")
 
     def _look_for_stall(self, worker: Worker, now: float) -> None:
         stat = read_stat(worker.python.pid) if worker.python is not None and worker.calls else None

@@ -82,6 +82,7 @@ class Worker:
         self.unwritten: list[str] = []
         self.runs_done = 0
         self.is_retiring = False
+        self.retiring_since: float | None = None
         self.has_failed = False
         self.stopped_since: float | None = None
         self.is_stalled = False

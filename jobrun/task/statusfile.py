@@ -13,6 +13,7 @@ import os
 HEADER_SIZE = 256
 _PAGE = 4096
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_MOST_SPARES = 500
 # Of file systems that know no second name for a file.
 _NO_LINKS = (errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES)
 _BEGAN = b"began\n".ljust(HEADER_SIZE - 1) + b"\n"
@@ -101,6 +102,9 @@ class StatusFile:
                     return oldest
             except OSError:
                 self._spares.remove(oldest)
+        if len(self._spares) >= _MOST_SPARES:
+            # Somebody else gives our files further names: then each call has one of its own.
+            raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
         self._made += 1
         spare = _Spare(f"{directory}/0.{self._number}.spare{self._made}")
         self._spares.append(spare)

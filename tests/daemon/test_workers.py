@@ -297,3 +297,17 @@ def test_a_silent_call_that_is_killed_leaves_no_file(daemon):
     os.kill(busy["pid"], signal.SIGKILL)
     assert workers.live.done(run_id).status.signal == signal.SIGKILL
     until(lambda: list(workers.live.places.attempts.iterdir()) == [], "nothing to be left")
+
+
+def test_a_worker_whose_goodbye_never_ends_is_killed(daemon):
+    """It would hold its place in the pool; FAREWELL is ten seconds."""
+    workers = worker_daemon(
+        daemon, '[pools.default]\nmax = 1\non_worker_stop = "hooks:never"\nmax_runs_per_worker = 1\n' + JOBS
+    )
+    (workers.code / "hooks.py").write_text("import time\ndef never():\n    time.sleep(300)\n")
+    workers.start()
+    first = pid_of(workers, workers.run("who"))
+    second = workers.run("who")
+    assert second.status.outcome is Outcome.SUCCEEDED
+    assert pid_of(workers, second) != first
+    assert "worker.killed" in workers.live.log()
