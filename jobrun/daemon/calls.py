@@ -43,7 +43,7 @@ from jobrun.proc.files import AttemptFiles, attempt_files, read_status
 from jobrun.proc.identity import send_signal
 from jobrun.proc.output import drop_paths, keep_output
 from jobrun.proc.spec import Marker
-from jobrun.proc.spool import mark_stop, read_tail, said
+from jobrun.proc.spool import mark_stop, read_tail, said, worker_files
 from jobrun.proc.tree import kill_tree, signal_tree, sweep_call
 
 _KILL_AGAIN = 1.0
@@ -144,6 +144,8 @@ class Calls:
         whole_exit = replace(whole_exit, left_behind=max(left, call.escaped))
         told = said(call.files.prefix, report)
         self._finish(call, whole_exit, outputs, told, oom=oom, streams=("out", "err"))
+        # Until it is durable, how the worker ended is all that says how the call did.
+        self._ended[call.fence][:0] = map(str, worker_files(worker.child.files.status))
 
     def give_back(self, call: Call, why: str, cause: Cause = Cause.SPAWN, *, is_met: bool = True) -> None:
         """Nothing of it ran, and here it will not. Unless `is_met` a worker has yet to find that out: the

@@ -92,8 +92,11 @@ class Crew:
         self._tell("worker.killed", worker, level="warning", why=why)
         kill_tree(worker.identity, Marker(0, self._setting.store_id))
 
-    def part_with(self, worker: Worker, exit: Exit) -> None:
-        """Its calls are seen to: say how it ended, if it was not told to, and leave nothing of it."""
+    def part_with(self, worker: Worker, exit: Exit, *, has_heirs: bool) -> None:
+        """Its calls are seen to: say how it ended, if it was not told to, and leave nothing of it.
+
+        `has_heirs`: a call ended with it, and takes its files along once that is durable.
+        """
         if worker.is_retiring and exit.exit_code == 0:
             self._tell("worker.ended", worker)
         else:
@@ -105,7 +108,7 @@ class Crew:
                 signal=exit.signal,
                 said=worker.last_words(),
             )
-        worker.bury()
+        worker.bury(has_heirs=has_heirs)
 
     async def close(self, patience: float = FAREWELL) -> None:
         """Have every idle worker end; one that makes a call is left to make it."""

@@ -154,4 +154,4 @@ class Policies:
             self._fails(name, self._asked.pop(name), "its process ended")
         prefix = self._prefix(worker)
         drop_paths([f"{prefix}.status", f"{prefix}.out"])
-        self._crew.part_with(worker, exit)
+        self._crew.part_with(worker, exit, has_heirs=False)

@@ -347,16 +347,18 @@ class Pools:
     def _worker_ended(self, worker: Worker, exit: Exit) -> None:
         """The call it made ends with it, the others go to somebody else."""
         oom = worker.child.was_oom()
+        has_heirs = False
         for call in list(worker.calls.values()):
             if call.begun is not None or has_begun(call.files.status):
                 self._calls.died(call, worker, exit, oom=oom)
+                has_heirs = True
                 worker.runs_done += 1
             else:
                 drop_paths([call.files.status])
                 self._send_elsewhere(worker, call)
         if not worker.runs_done and not worker.is_retiring:
             self._note_stillborn(worker, exit)
-        self._crew.part_with(worker, exit)
+        self._crew.part_with(worker, exit, has_heirs=has_heirs)
         self._feed(worker.pool.name)
 
     def _note_stillborn(self, worker: Worker, exit: Exit) -> None:

@@ -225,10 +225,11 @@ class Worker:
             return ""
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
-    def bury(self) -> None:
-        """It has ended: nothing of its own stays."""
+    def bury(self, *, has_heirs: bool = False) -> None:
+        """It has ended: nothing of its own stays, but for its status if that is also the end of a call."""
         sweep(self.identity, Marker(0, ""))
-        drop_worker_files(self.child.files.status)
+        if not has_heirs:
+            drop_worker_files(self.child.files.status)
         drop_paths(self.revoked.values())
         # The empty output files of its last call, which it would have used again.
         drop_paths(self.unwritten)

@@ -134,9 +134,14 @@ def worker_status(files: AttemptFiles) -> Path | None:
     return None if number is None else files.spool.joinpath(f"{Fence(0, number)}.status")
 
 
+def worker_files(status: Path) -> list[Path]:
+    """What a worker has of its own: status, log, the files kept for its calls."""
+    return list(status.parent.glob(f"{status.stem}.*"))
+
+
 def drop_worker_files(status: Path) -> None:
-    """Remove what a worker that has ended left of its own: status, log, the files kept for its calls."""
-    for path in status.parent.glob(f"{status.stem}.*"):
+    """Remove what a worker that has ended left of its own."""
+    for path in worker_files(status):
         with suppress(OSError):
             path.unlink()
 

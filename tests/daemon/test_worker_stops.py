@@ -278,3 +278,19 @@ def test_a_call_that_was_taken_back_is_not_made_by_the_worker_that_still_has_it(
     assert made() == [run.id for run in runs]
     assert workers.live.stop() == 0
     assert list(workers.live.places.attempts.iterdir()) == []
+
+
+@pytest.mark.parametrize("point", ["exited.unposted", "end.undurable", "end.durable"])
+def test_how_a_worker_died_is_known_until_it_is_written_down(daemon, point):
+    """The daemon saw the worker die, and died itself before that was durable, or right after."""
+    workers = worker_daemon(
+        daemon, '[jobs.j]\npython = "tasks:kill_self"\nargs = [9]\n', environ={"JOBRUN_FAULT": point}
+    ).start()
+    workers.live.run("j")
+    assert workers.live.wait() == -signal.SIGKILL
+    del workers.live.environ["JOBRUN_FAULT"]
+    workers.start()
+    run = workers.live.done(1)
+    assert outcome(run) == (Outcome.FAILED, Cause.SIGNAL)
+    assert run.status.signal == signal.SIGKILL
+    until(lambda: list(workers.live.places.attempts.iterdir()) == [], "nothing to be left")
