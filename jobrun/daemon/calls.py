@@ -245,14 +245,13 @@ class Calls:
         return tuple(keep_output(call.fence, self._files_of(call), call.job.log_max))
 
     def _files_of(self, call: Call) -> AttemptFiles:
-        switch = call.kind.who.switch
         return attempt_files(
             call.fence,
             attempts_dir=self._places.attempts,
             logs_dir=self._places.logs,
             opened_at=call.run.created_at,
             split=call.job.output is OutputMode.SPLIT,
-            owner=switch[0] if switch is not None else None,
+            owner=call.kind.who.owner,
             warm=True,
         )
 

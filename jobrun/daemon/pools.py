@@ -72,7 +72,7 @@ class Pools:
         )
         self._waiting: dict[str, deque[Call]] = {}
         self._rooms: dict[str, int] = {}
-        self._kinds: dict[int, tuple[tuple[tuple[str, int, int], ...], WorkerKind, str]] = {}
+        self._kinds: dict[int, tuple[tuple[tuple[str, int, int], ...] | None, WorkerKind, str]] = {}
         self._stillborn: Counter[str] = Counter()
         self._durations = Durations()
 
@@ -171,9 +171,9 @@ class Pools:
 
     def _kind_of(self, run: Run, job: Job) -> tuple[WorkerKind, str]:
         """Worked out once a definition, and again when one of its environment files changed."""
-        marks = env_file_marks(job) if job.env_file else ()
+        marks = env_file_marks(job)
         known = self._kinds.get(run.definition_id)
-        if known is not None and known[0] == marks:
+        if known is not None and marks is not None and known[0] == marks:
             return known[1:]
         kind = worker_kind(job, self._environ)
         words = call_words(job, kind)
@@ -181,8 +181,8 @@ class Pools:
         return kind, words
 
     def _spool_of(self, kind: WorkerKind) -> str:
-        owner = kind.who.switch
-        return self._spool if owner is None else f"{self._spool}/u{owner[0]}"
+        owner = kind.who.owner
+        return self._spool if owner is None else f"{self._spool}/u{owner}"
 
     def _feed(self, name: str) -> None:
         """Hand out what waits, as far as there are workers for it; start what is missing."""

@@ -22,6 +22,11 @@ class Account:
     shell: str
     switch: tuple[int, int, tuple[int, ...]] | None
 
+    @property
+    def owner(self) -> int | None:
+        """The uid of another account, whose spool is a folder of its own; None for the daemon's own."""
+        return self.switch[0] if self.switch is not None else None
+
 
 def account(user: str | None, group: str | None) -> Account:
     """The account for a job's `user` and `group`; both None is the daemon's own.
@@ -46,10 +51,9 @@ def owner_of(user: str | None, group: str | None) -> int | None:
     if user is None and group is None:
         return None
     try:
-        switch = account(user, group).switch
+        return account(user, group).owner
     except SpawnRefused:
         return None
-    return switch[0] if switch is not None else None
 
 
 def _own_entry() -> pwd.struct_passwd:

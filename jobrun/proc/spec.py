@@ -94,7 +94,7 @@ def attempt_spec(
         logs_dir=logs_dir,
         opened_at=opened_at,
         split=job.output is OutputMode.SPLIT,
-        owner=who.switch[0] if who.switch is not None else None,
+        owner=who.owner,
     )
     env = job_environment(job, base=base_environ, account=who)
     env |= run_environment(job, run, files.prefix, store_id)

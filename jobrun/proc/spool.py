@@ -47,15 +47,20 @@ def prepare_spool(files: AttemptFiles, who: Account) -> None:
 
 def write_data(files: AttemptFiles, text: str, who: Account) -> None:
     """Write the run's data for the job to read. Raises SpawnRefused."""
+    write_private(str(files.data), text.encode(), who, "write the run's data")
+
+
+def write_private(path: str, content: bytes, who: Account, doing: str) -> None:
+    """Write a file of the spool that the job's account alone may read. Raises SpawnRefused."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        fd = os.open(files.data, flags, _PRIVATE)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(text)
+        fd = os.open(path, flags, _PRIVATE)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
             if who.switch is not None:
                 os.fchown(fd, who.switch[0], who.switch[1])
     except OSError as error:
-        raise refused(error, f"write the run's data {files.data}", ours=True) from error
+        raise refused(error, f"{doing} {path}", ours=True) from error
 
 
 def read_said(files: AttemptFiles) -> Report | None:

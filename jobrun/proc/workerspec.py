@@ -8,7 +8,6 @@ environment, search path, umask and nice value.
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from jobrun.proc.cgroup import Delegated
 from jobrun.proc.checkpoints import checkpoint_environment
 from jobrun.proc.environment import STORE_ID, data_of, job_environment, run_environment
 from jobrun.proc.files import attempt_files
-from jobrun.proc.refusal import SpawnRefused, refused
 from jobrun.proc.script import RUN_ARGV, limit_lines, sh_argv, surround
 from jobrun.proc.spec import (
     CALL_FD,
@@ -38,7 +36,7 @@ from jobrun.proc.spec import (
     soft_limit,
     target_of,
 )
-from jobrun.proc.spool import prepare_spool
+from jobrun.proc.spool import prepare_spool, write_private
 
 WORKER = "JOBRUN_WORKER"
 _WORKER_FILE = Path(__file__).parent.parent / "task" / "worker.py"
@@ -101,8 +99,13 @@ def worker_kind(job: Job, base_environ: Mapping[str, str]) -> WorkerKind:
     )
 
 
-def env_file_marks(job: Job) -> tuple[tuple[str, int, int], ...]:
-    """What tells whether the job's environment files were changed; cheap to compare."""
+def env_file_marks(job: Job) -> tuple[tuple[str, int, int], ...] | None:
+    """What tells whether the job's environment files were changed; cheap to compare.
+
+    None where a path names variables: which file that is comes out with the environment only.
+    """
+    if any("$" in path for path in job.env_file):
+        return None
     marks = []
     for path in job.env_file:
         try:
@@ -136,7 +139,7 @@ def worker_spec(
         logs_dir=logs_dir,
         opened_at=opened_at,
         split=False,
-        owner=kind.who.switch[0] if kind.who.switch is not None else None,
+        owner=kind.who.owner,
         warm=True,
     )
     prepare_spool(files, kind.who)
@@ -233,15 +236,7 @@ def call_text(
 def _by_file(text: bytes, files: CallFiles, who: Account) -> bytes:
     """A call too large for a datagram lies in a file of the spool; the worker removes it."""
     path = f"{files.prefix}.call"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        fd = os.open(path, flags, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(text)
-            if who.switch is not None:
-                os.fchown(fd, who.switch[0], who.switch[1])
-    except OSError as error:
-        raise refused(error, f"write the call {path}", ours=True) from error
+    write_private(path, text, who, "write the call")
     return _text({"op": "call", "fence": files.name, "file": path})
 
 
@@ -251,7 +246,6 @@ def _text(message: Mapping[str, object]) -> bytes:
 
 __all__ = [
     "LARGEST_DATAGRAM",
-    "SpawnRefused",
     "WorkerKind",
     "call_text",
     "call_words",

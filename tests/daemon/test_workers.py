@@ -311,3 +311,16 @@ def test_a_worker_whose_goodbye_never_ends_is_killed(daemon):
     assert second.status.outcome is Outcome.SUCCEEDED
     assert pid_of(workers, second) != first
     assert "worker.killed" in workers.live.log()
+
+
+@pytest.mark.parametrize("path", ["{code}/a.env", "${CODE}/a.env"])
+def test_a_changed_environment_file_means_another_worker(daemon, path):
+    job = '[jobs.j]\npython = "os:getenv"\nargs = ["COLOUR"]\nenv_file = ["PATH"]\n'
+    workers = worker_daemon(daemon, job.replace("PATH", path))
+    workers.live.environ["CODE"] = str(workers.code)
+    file = workers.code / "a.env"
+    file.write_text("COLOUR=red\n")
+    workers.start()
+    assert workers.result(workers.run("j").id) == '"red"'
+    file.write_text("COLOUR=green\n")
+    assert workers.result(workers.run("j").id) == '"green"'
