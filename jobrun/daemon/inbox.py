@@ -6,7 +6,7 @@ inbox belongs to the loop's thread; nothing else posts to it.
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from jobrun.domain.events import RunEvent
@@ -16,12 +16,13 @@ from jobrun.domain.ledger import Reported
 from jobrun.domain.records import OutputKept
 from jobrun.domain.run import Fence, Run
 from jobrun.domain.slots import ClockJump
+from jobrun.domain.value import value
 
 # One transaction a batch: large enough to share its fsync, small enough that a reply is not kept waiting.
 BATCH = 512
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Happened:
     """An event of one run. With a fence, it is about that attempt and refused when the attempt is over."""
 
@@ -31,7 +32,7 @@ class Happened:
     outputs: tuple[OutputKept | Reported, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SlotsDue:
     """A schedule's alarm rang, or somebody has reason to think that it should have."""
 
@@ -39,14 +40,14 @@ class SlotsDue:
     schedule: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClockSet:
     """The wall clock was set: forward if `after` > `before`, else back."""
 
     jump: ClockJump
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Noted:
     """Something for the history of the host."""
 
@@ -55,7 +56,7 @@ class Noted:
     reply: "asyncio.Future[dict[str, Any]] | None" = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PlanRead:
     """A job file was read and found good; `reply` gets what changed."""
 
@@ -64,17 +65,17 @@ class PlanRead:
     boot_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Recheck:
     """The store may work again: decide what was left undecided."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Nudge:
     """Nothing happened, but waiting runs may start now."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RunAsked:
     """Somebody wants a run: of a job of the plan, of a submitted command, or a run again.
 
@@ -94,7 +95,7 @@ class RunAsked:
     bulk: tuple[str | None, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StopAsked:
     """Somebody wants runs to end. `stopped` and `over` are those of the request that were seen to before."""
 
@@ -105,7 +106,7 @@ class StopAsked:
     over: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PauseAsked:
     """Pause or resume a job or a queue."""
 
@@ -117,7 +118,7 @@ class PauseAsked:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RetryAsked:
     """Run finished runs again: each as a new run, under the definition given with it."""
 

@@ -5,21 +5,20 @@ arrives late, about an attempt that is over, is refused. Effects are carried
 out after the batch that decided them is durable.
 """
 
-from dataclasses import dataclass
-
 from jobrun.domain.instants import Duration, Instant
 from jobrun.domain.report import Report
 from jobrun.domain.run import Cause, Exit, Fence, ProcessIdentity
+from jobrun.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DelayOver:
     """A delayed run's moment has come."""
 
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClockMoved:
     """The wall clock was set by `by` (negative: back); a wait that is a span moves with it."""
 
@@ -27,14 +26,14 @@ class ClockMoved:
     by: Duration
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Admitted:
     """The run has a place in its queue: open an attempt."""
 
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Spawned:
     """The attempt's process exists."""
 
@@ -42,7 +41,7 @@ class Spawned:
     process: ProcessIdentity
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SpawnFailed:
     """The attempt's process could not be started; `sentence` has the errno in words."""
 
@@ -51,7 +50,7 @@ class SpawnFailed:
     draw: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NeverBegan:
     """Between the intent and the process something of the host's failed (a crash of the daemon, a full
     process table): nothing ran, the attempt is given back."""
@@ -61,21 +60,21 @@ class NeverBegan:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SoftLimit:
     """`soft_timeout` has passed."""
 
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class HardLimit:
     """`timeout` has passed."""
 
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MemoryExceeded:
     """The tree's resident memory is above the limit."""
 
@@ -83,7 +82,7 @@ class MemoryExceeded:
     rss: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TooManyProcesses:
     """The tree has more processes and threads than its limit."""
 
@@ -91,7 +90,7 @@ class TooManyProcesses:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StopRequested:
     """Somebody wants the run to end: a user, a newer slot (superseded), our own shutdown."""
 
@@ -101,14 +100,14 @@ class StopRequested:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class GraceOver:
     """`grace` has passed since TERM."""
 
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Exited:
     """The leader ended and the tree was swept. `draw` in [0, 1) is for the retry's jitter.
 
@@ -122,7 +121,7 @@ class Exited:
     report: Report | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Vanished:
     """The process is gone and left no word of how it ended."""
 
@@ -149,14 +148,14 @@ RunEvent = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StartAttempt:
     """Start the attempt's process tree."""
 
     fence: Fence
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ArmLimits:
     """Arm soft and hard time limits, counted from `started_at`."""
 
@@ -164,7 +163,7 @@ class ArmLimits:
     started_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SendSignal:
     """Send one signal to the tree (the soft limit's)."""
 
@@ -172,35 +171,35 @@ class SendSignal:
     signal: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Terminate:
     """TERM the tree and arm the grace period."""
 
     fence: Fence
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KillTree:
     """KILL the whole tree, escapees included."""
 
     fence: Fence
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Recall:
     """Take back a call that no worker has begun; one that was begun is not touched by this."""
 
     fence: Fence
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Forget:
     """The attempt's end is durable: drop its working files and its watch."""
 
     fence: Fence
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WakeAt:
     """Post `DelayOver` for the run at this moment of the wall clock."""
 

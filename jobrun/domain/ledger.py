@@ -5,26 +5,25 @@ A fact is what the store writes down, as if each were one guarded statement.
 if the row is not where `before` says it is.
 """
 
-from dataclasses import dataclass
-
 from jobrun.domain.instants import Instant
 from jobrun.domain.records import DefinitionSeen, HostEvent, OutputKept, Paused
 from jobrun.domain.report import Report
 from jobrun.domain.run import AttemptEnd, Fence, ProcessIdentity, Run
+from jobrun.domain.value import value
 
 
 class StaleWrite(Exception):
     """A write about an attempt or a state that is no longer the current one. A bug, never retried."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RunCreated:
     """A new row: a decided slot (run or skipped), a manual start, a submitted command."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RunMoved:
     """One transition of the state machine."""
 
@@ -32,7 +31,7 @@ class RunMoved:
     after: Run
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AttemptOpened:
     """Intent: the attempt is about to be started. Durable before the process exists."""
 
@@ -40,7 +39,7 @@ class AttemptOpened:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AttemptStarted:
     """Fact: its process exists."""
 
@@ -49,7 +48,7 @@ class AttemptStarted:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AttemptClosed:
     """Fact: it ended."""
 
@@ -57,7 +56,7 @@ class AttemptClosed:
     end: AttemptEnd
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reported:
     """What an attempt said about itself, kept once it has ended."""
 
@@ -65,7 +64,7 @@ class Reported:
     report: Report
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SlotsDecided:
     """Every slot of this schedule up to and including `until` has its row."""
 
@@ -74,7 +73,7 @@ class SlotsDecided:
     until: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ScheduleSeen:
     """A schedule is in the plan: its anchor and where deciding starts or goes on.
 
@@ -88,7 +87,7 @@ class ScheduleSeen:
     next_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ScheduleNext:
     """The next slot of a schedule, for readers."""
 
@@ -97,7 +96,7 @@ class ScheduleNext:
     next_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ScheduleGone:
     """A schedule left the plan; should it come back, deciding starts anew."""
 
@@ -105,7 +104,7 @@ class ScheduleGone:
     schedule: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class JobListed:
     """A job is in the plan, under this version of its definition."""
 
@@ -115,14 +114,14 @@ class JobListed:
     enabled: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class JobUnlisted:
     """A job left the plan; its history stays."""
 
     job: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class QueueListed:
     """The queues of the plan, for readers; None is no limit."""
 
@@ -130,14 +129,14 @@ class QueueListed:
     concurrency: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class QueueUnlisted:
     """A queue left the plan."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PoolListed:
     """The pools of the plan, for readers; `max` None is the number of processors."""
 
@@ -146,14 +145,14 @@ class PoolListed:
     max: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PoolUnlisted:
     """A pool left the plan."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Resumed:
     """The pause is over."""
 
@@ -162,7 +161,7 @@ class Resumed:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MetaSet:
     """A value of the store as a whole: the boot last seen, the pass of the clock."""
 

@@ -10,7 +10,7 @@ once both are durable.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from jobrun.domain.events import (
@@ -58,6 +58,7 @@ from jobrun.domain.run import (
     Status,
     Stopping,
 )
+from jobrun.domain.value import value
 from jobrun.domain.verdict import failure_of, judge
 
 AttemptFact = AttemptOpened | AttemptStarted | AttemptClosed
@@ -67,7 +68,7 @@ class NoSuchTransition(Exception):
     """The table has no entry for this status and this event. A bug in whoever posted it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Step:
     """What one event did to one run."""
 

@@ -5,10 +5,11 @@ them, and a frozen dataclass costs half a millisecond to define.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from jobrun.domain.instants import Instant
 from jobrun.domain.run import Fence
+from jobrun.domain.value import value
 
 
 def storable(text: str) -> str:
@@ -16,7 +17,7 @@ def storable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OutputKept:
     """What an attempt printed on one stream (`out`: stdout, or both when merged; `err`).
 
@@ -33,7 +34,7 @@ class OutputKept:
     path: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DefinitionSeen:
     """A version of a job's definition. `body` is JSON from `definition.encode`."""
 
@@ -44,7 +45,7 @@ class DefinitionSeen:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Paused:
     """A job (`kind` "job") or a queue ("queue") is paused: state, not definition."""
 
@@ -55,7 +56,7 @@ class Paused:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class HostEvent:
     """Something that happened to the host or the daemon: started, stopped, reloaded, clock_stepped …"""
 

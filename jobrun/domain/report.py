@@ -8,10 +8,11 @@ and clipped.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 
 from jobrun.domain.instants import LONGEST, Duration, Instant
 from jobrun.domain.records import storable
+from jobrun.domain.value import value
 
 # Made once: `json.dumps` makes an encoder for each call.
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -24,7 +25,7 @@ _MOST_BASES = 100
 _LATEST: Instant = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Raised:
     """The exception that came out of a job. `bases` are the names of its classes, short and qualified.
 
@@ -54,7 +55,7 @@ class Raised:
         return any(full.startswith("jobrun.") and full.endswith(f".{name}") for full in self.names)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Progress:
     """How far a job said it had come at a moment: from 0 to 100, a word for its stage, whatever else."""
 
@@ -64,7 +65,7 @@ class Progress:
     meta: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Report:
     """What an attempt left behind besides its exit code and its output.
 

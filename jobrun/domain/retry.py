@@ -7,11 +7,11 @@ that jitter never exceeds what the file promises.
 """
 
 import signal
-from dataclasses import dataclass
 
 from jobrun.domain.instants import Duration, Instant
 from jobrun.domain.job import Backoff, RetryPolicy
 from jobrun.domain.run import Outcome
+from jobrun.domain.value import value
 
 # Names that are not a class's own, so that no report has them; and what they stand for.
 _ALSO_CALLED = {
@@ -26,7 +26,7 @@ _ALSO_CALLED = {
 _HUGE: Duration = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Failure:
     """What `retry_on` and `no_retry_on` are matched against: outcome, exit, the exception's names.
 

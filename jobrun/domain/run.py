@@ -5,11 +5,11 @@ run cannot have an exit code and a finished one cannot have a timer. Which
 status may follow which is written in `lifecycle.py`, and nowhere else.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from jobrun.domain.instants import Duration, Instant
+from jobrun.domain.value import value
 
 
 class Outcome(StrEnum):
@@ -68,7 +68,7 @@ class DelayReason(StrEnum):
     CATCH_UP = "catch_up"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Slot:
     """One intended moment of one schedule, unique for ever.
 
@@ -84,8 +84,7 @@ class Slot:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(NamedTuple):
     """(run, attempt): carried by every write about an attempt; a stale one is refused."""
 
     run_id: int
@@ -95,7 +94,7 @@ class Fence:
         return f"{self.run_id}.{self.attempt}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ProcessIdentity:
     """A process that cannot be mistaken for another one.
 
@@ -108,7 +107,7 @@ class ProcessIdentity:
     boot_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Delayed:
     """Waits for a moment: a spread start, a retry, a start the user asked for later."""
 
@@ -118,7 +117,7 @@ class Delayed:
     reason: DelayReason
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Queued:
     """Waits for a place in its queue, or for its job's earlier run."""
 
@@ -127,7 +126,7 @@ class Queued:
     since: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Starting:
     """The intent to start an attempt is durable; the process may or may not exist yet."""
 
@@ -136,7 +135,7 @@ class Starting:
     since: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Running:
     """A process tree is at work. `soft_sent_at` is set once the soft limit's signal was sent."""
 
@@ -147,7 +146,7 @@ class Running:
     soft_sent_at: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stopping:
     """TERM has been sent for `cause`; `killed_at` is set once KILL followed."""
 
@@ -160,7 +159,7 @@ class Stopping:
     killed_at: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Done:
     """Ended. `detail` is one sentence with the facts of that moment, for people and for `why`."""
 
@@ -186,7 +185,7 @@ STATE_NAMES: dict[type[Status], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Run:
     """The record of one slot, of one manual start, or of one submitted command.
 
@@ -258,7 +257,7 @@ class Run:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Exit:
     """How a process tree ended, as far as it can be known.
 
@@ -279,7 +278,7 @@ class Exit:
     left_behind: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class AttemptEnd:
     """The closing facts of an attempt, as its history row keeps them."""
 
