@@ -175,38 +175,42 @@ class Book:
         return [s.key for s in found.schedules if isinstance(s.when, After)] if found else []
 
     def _replace(self, old: Run | None, new: Run | None) -> None:
-        has_process = new is not None and new.has_process
-        if old is not None and (new is None or old.has_process != has_process or not new.is_live):
-            self._take_out(old)
-        if new is not None and new.is_live:
-            self._put_in(new)
-        if old is not None and not has_process and (old.has_process or isinstance(old.status, Queued)):
-            self._unpark(old.job)
+        had_process = old is not None and old.status.has_process
+        has_process = new is not None and new.status.has_process
+        if new is not None and new.status.is_live:
+            if new.id not in self.runs:
+                self._by_job.setdefault(new.job, set()).add(new.id)
+            self.runs[new.id] = new
+            if has_process and not had_process:
+                self._take_places(new)
+            elif type(new.status) is Queued:
+                self._enqueue(new)
+        elif old is not None:
+            self.runs.pop(old.id, None)
+            _discard(self._by_job, old.job, old.id)
+        if old is not None and not has_process and (had_process or type(old.status) is Queued):
+            if had_process:
+                self._leave_places(old)
+            if old.job in self._parked:
+                self._unpark(old.job)
 
-    def _take_out(self, run: Run) -> None:
-        self.runs.pop(run.id, None)
-        _discard(self._by_job, run.job, run.id)
-        if run.has_process:
-            _discard(self._at_work, run.job, run.id)
-            _discard(self._busy, run.queue, run.id)
-            _discard(self._in_pool, self._pool_of(run), run.id)
+    def _take_places(self, run: Run) -> None:
+        self._at_work.setdefault(run.job, set()).add(run.id)
+        self._busy.setdefault(run.queue, set()).add(run.id)
+        self._in_pool.setdefault(self._pool_of(run), set()).add(run.id)
 
-    def _put_in(self, run: Run) -> None:
-        self.runs[run.id] = run
-        self._by_job.setdefault(run.job, set()).add(run.id)
-        if run.has_process:
-            self._at_work.setdefault(run.job, set()).add(run.id)
-            self._busy.setdefault(run.queue, set()).add(run.id)
-            self._in_pool.setdefault(self._pool_of(run), set()).add(run.id)
-        self._enqueue(run)
+    def _leave_places(self, run: Run) -> None:
+        _discard(self._at_work, run.job, run.id)
+        _discard(self._busy, run.queue, run.id)
+        _discard(self._in_pool, self._pool_of(run), run.id)
 
     def _unpark(self, job: str) -> None:
         """Let the first of those that wait for their job's earlier run have its turn."""
-        heap = self._parked.get(job, [])
+        heap = self._parked[job]
         if self._is_any_waiting(heap):
             self._enqueue(self.runs[heapq.heappop(heap)[1]])
         if not heap:
-            self._parked.pop(job, None)
+            del self._parked[job]
 
     def _enqueue(self, run: Run) -> None:
         if isinstance(run.status, Queued):

@@ -48,6 +48,20 @@ class Hands(Protocol):
         ...
 
 
+class Journal(Protocol):
+    """The daemon's log."""
+
+    def __call__(
+        self, event: str, *, level: str = "", exc_info: BaseException | None = None, **fields: Any
+    ) -> None:
+        """Write one event."""
+        ...
+
+    def write_all(self, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Write a number of events at once."""
+        ...
+
+
 class Alarms(Protocol):
     """The alarm clock of the schedules."""
 
@@ -74,7 +88,7 @@ class Engine:
         commit: Callable[[Sequence[Fact]], Awaitable[None]],
         now: Callable[[], Instant],
         draw: Callable[[], float],
-        log: Callable[..., None],
+        log: Journal,
         pauses: Sequence[float] = _RETRY_AFTER,
     ) -> None:
         self.book = book
@@ -210,8 +224,7 @@ class Engine:
         if self.trouble is not None and batch.facts:
             self._log("store.recovered", was=self.trouble.sentence)
             self.trouble = None
-        for event, fields in batch.log:
-            self._log(event, **fields)
+        self._log.write_all(batch.log)
         assert self.hands is not None and self.alarms is not None
         for effect in batch.effects:
             self.hands.carry_out(effect)
@@ -239,6 +252,8 @@ class Engine:
         """Wishes that met a run between intent and process come back once it has left that state."""
         for run_id, message in batch.deferred:
             self._deferred.setdefault(run_id, []).append(message)
+        if not self._deferred:
+            return
         for fact in batch.facts:
             if isinstance(fact, RunMoved) and isinstance(fact.before.status, Starting):
                 for message in self._deferred.pop(fact.after.id, ()):

@@ -9,7 +9,9 @@ import re
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TextIO
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -49,19 +51,31 @@ class Log:
         self, event: str, *, level: str = "", exc_info: BaseException | None = None, **fields: Any
     ) -> None:
         """Write one event."""
-        level = level or self._level_of(event, fields)
-        if LEVELS[level] < self._lowest:
-            return
-        said = {key: value for key, value in fields.items() if value is not None and value != ""}
         if exc_info is not None:
-            said["traceback"] = "".join(traceback.format_exception(exc_info))
-        line = self._as_json(event, level, said) if self._json else self._as_text(event, level, said)
+            fields["traceback"] = "".join(traceback.format_exception(exc_info))
+        self._write(self._line(event, level, fields))
+
+    def write_all(self, events: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Write a number of events at once."""
+        self._write("".join([self._line(event, "", fields) for event, fields in events]))
+
+    def _write(self, lines: str) -> None:
+        if not lines:
+            return
         try:
-            self._stream.write(f"{line}\n")
+            self._stream.write(lines)
             self._stream.flush()
         except (OSError, ValueError):
             # A closed or full log must not take the daemon with it.
             pass
+
+    def _line(self, event: str, level: str, fields: dict[str, Any]) -> str:
+        """The event as a whole line; nothing if its level is not wanted."""
+        level = level or self._level_of(event, fields)
+        if LEVELS[level] < self._lowest:
+            return ""
+        said = {key: value for key, value in fields.items() if value is not None and value != ""}
+        return (self._as_json if self._json else self._as_text)(event, level, said) + "\n"
 
     def _level_of(self, event: str, fields: dict[str, Any]) -> str:
         if event == "run.done" and fields.get("outcome") not in ("succeeded", "cancelled", "skipped"):
@@ -106,7 +120,11 @@ def _quoted(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(_quoted(item) for item in value) or "-"
     if isinstance(value, bool | float | dict):
-        text = _encode(value)
-    else:
-        text = value.value if isinstance(value, StrEnum) else str(value)
+        return _quoted_text(_encode(value))
+    return _quoted_text(value.value if isinstance(value, StrEnum) else str(value))
+
+
+@lru_cache(512)
+def _quoted_text(text: str) -> str:
+    """As it is if it is one plain word, else in quotes. The same few words come thousands of times."""
     return text if text.isprintable() and _BARE.fullmatch(text) else _encode(text)

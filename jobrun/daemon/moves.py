@@ -62,8 +62,11 @@ def move(book: Book, batch: Batch, run: Run, event: RunEvent) -> Run:
     done = step(run, event, book.job_of(run))
     after = done.after
     if after is not run:
-        batch.facts.append(RunMoved(run, after))
-        batch.facts.extend(done.facts)
+        if done.through is None:
+            batch.facts.append(RunMoved(run, after))
+        else:
+            batch.facts += (RunMoved(run, done.through), RunMoved(done.through, after))
+        batch.facts += done.facts
         book.put(after)
         _log_move(batch, run, after)
     batch.effects.extend(done.effects)

@@ -111,7 +111,8 @@ class GraceOver:
 class Exited:
     """The leader ended and the tree was swept. `draw` in [0, 1) is for the retry's jitter.
 
-    `report` is what the job said about its end, if it said anything.
+    `report` is what the job said about its end, if it said anything. `began` is
+    how it began, if that comes to be told only now.
     """
 
     at: Instant
@@ -119,6 +120,7 @@ class Exited:
     draw: float
     oom: bool = False
     report: Report | None = None
+    began: Spawned | None = None
 
 
 @value(frozen=True, slots=True)

@@ -70,11 +70,12 @@ class NoSuchTransition(Exception):
 
 @value(frozen=True, slots=True)
 class Step:
-    """What one event did to one run."""
+    """What one event did to one run. `through` is where it stood in between, if it went two ways at once."""
 
     after: Run
     facts: tuple[AttemptFact, ...] = ()
     effects: tuple[Effect, ...] = ()
+    through: Run | None = None
 
 
 def step(run: Run, event: RunEvent, job: Job) -> Step:
@@ -230,6 +231,15 @@ def _exited(run: Run, event: Exited, job: Job) -> Step:
     return _close(run, end, job, event.draw, failure_of(end, event.exit, event.report))
 
 
+def _came_and_went(run: Run, event: Exited, job: Job) -> Step:
+    """An attempt whose end is known by the time its begin is told: most calls that take a moment."""
+    if event.began is None:
+        return _exited(run, event, job)
+    began = _started(run, event.began, job)
+    ended = _exited(began.after, event, job)
+    return Step(ended.after, began.facts + ended.facts, ended.effects, through=began.after)
+
+
 def _ended_in_time(end: AttemptEnd, run: Run, now: Instant) -> AttemptEnd:
     """The end as dated by the status file, unless the clock was set meanwhile and makes nonsense of it."""
     status = run.status
@@ -302,7 +312,7 @@ TABLE: dict[tuple[type[Status], type[RunEvent]], Handler] = {
     (Starting, SpawnFailed): _not_started,
     (Starting, NeverBegan): _give_back_unbegun,
     (Starting, StopRequested): _recall,
-    (Starting, Exited): _exited,
+    (Starting, Exited): _came_and_went,
     (Starting, Vanished): _vanished,
     (Running, NeverBegan): _give_back_unbegun,
     (Running, SoftLimit): _soft_limit,

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from daemon.journal import Journal
+
 from jobrun.daemon.book import Book, Cursor
 from jobrun.daemon.clockwatch import TICK, ClockWatch, Reading
 from jobrun.daemon.due import Dues
@@ -150,7 +152,7 @@ class ClockWorld:
             commit=self._commit,
             now=self.watch.now,
             draw=lambda: 0.5,
-            log=self._log,
+            log=Journal(self._log),
         )
         self.hands, self.alarms = Hands(self), Alarms(self)
         self.engine.hands, self.engine.alarms = self.hands, self.alarms

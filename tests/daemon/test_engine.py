@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from daemon.journal import Journal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +91,7 @@ class World:
             commit=self._commit,
             now=lambda: self.time,
             draw=lambda: 0.5,
-            log=self._log,
+            log=Journal(self._log),
             pauses=(0.0,),
         )
         self.engine.hands, self.engine.alarms = self.hands, NoAlarms()
