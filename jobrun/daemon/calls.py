@@ -46,6 +46,8 @@ from jobrun.proc.spec import Marker
 from jobrun.proc.spool import mark_stop, read_tail, said, worker_files
 from jobrun.proc.tree import kill_tree, signal_tree, sweep_call
 
+# That a short call began is told together with its end, if that comes within so many seconds.
+_TOLD_TOGETHER = 0.005
 _KILL_AGAIN = 1.0
 _REMINDER = 0.25
 
@@ -72,6 +74,8 @@ class Calls:
         self.on_begun: Callable[[], None] = lambda: None
         self._under_way: dict[Fence, Call] = {}
         self._ended: dict[Fence, list[str]] = {}
+        self._untold: dict[Fence, Call] = {}
+        self._telling: asyncio.TimerHandle | None = None
 
     def __contains__(self, fence: object) -> bool:
         return fence in self._under_way or fence in self._ended
@@ -87,14 +91,31 @@ class Calls:
         """A call is to be made."""
         self._under_way[call.fence] = call
 
-    def begun(self, call: Call, at: Instant) -> None:
-        """Its worker has taken it: from here on it may have had an effect."""
-        worker = call.worker
-        assert worker is not None
-        call.begun = asyncio.get_running_loop().time()
+    def begun(self, call: Call, at: Instant, *, is_short: bool) -> None:
+        """Its worker has taken it: from here on it may have had an effect.
+
+        One that is expected to be over in a moment is then told of as a whole.
+        """
+        loop = asyncio.get_running_loop()
+        call.begun = loop.time()
         call.begun_at = at
         self.on_begun()
-        self._tell(call, Spawned(at, worker.identity))
+        self._untold[call.fence] = call
+        if not is_short:
+            self.tell_begun()
+        elif self._telling is None:
+            self._telling = loop.call_later(_TOLD_TOGETHER, self.tell_begun)
+
+    def tell_begun(self) -> None:
+        """Tell the engine of the calls that began and have not ended."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        untold, self._untold = self._untold, {}
+        for call in untold.values():
+            began = self._how_begun(call)
+            if began is not None:
+                self._tell(call, began)
 
     def watch_closely(self, call: Call) -> None:
         """It runs for longer than a moment: its output and its memory are looked at now."""
@@ -108,7 +129,7 @@ class Calls:
         """Its worker says that it is over, and how."""
         worker = call.worker
         assert worker is not None
-        self._over(call)
+        began = self._over(call)
         worker.unwritten = [f"{call.files.prefix}.{name}" for name in ("out", "err") if not message.get(name)]
         has_output = bool(message.get("out") or message.get("err"))
         outputs = self._keep_output(call) if has_output else ()
@@ -126,15 +147,14 @@ class Calls:
             left_behind=max(left, call.escaped),
         )
         told = report if isinstance(report, dict) else {}
-        has_said = message.get("said") is not False
-        if has_said:
-            self._finish(call, exit, outputs, said(call.files.prefix, told))
+        if message.get("said"):
+            self._finish(call, began, exit, outputs, said(call.files.prefix, told))
         else:
-            self._finish(call, exit, outputs, read_report(told) if told else None, has_files=False)
+            self._finish(call, began, exit, outputs, read_report(told) if told else None, has_files=False)
 
     def died(self, call: Call, worker: Worker, exit: Exit, *, oom: bool) -> None:
         """Its worker ended in the middle of it: that is the call's end too, unless it wrote another one."""
-        self._over(call)
+        began = self._over(call)
         written = read_status(Path(call.files.status))
         left = 0 if call.job.leave_children else self._sweep(call, worker)
         worker.unwritten = []
@@ -143,7 +163,7 @@ class Calls:
         whole_exit = exit if written is None else written
         whole_exit = replace(whole_exit, left_behind=max(left, call.escaped))
         told = said(call.files.prefix, report)
-        self._finish(call, whole_exit, outputs, told, oom=oom, streams=("out", "err"))
+        self._finish(call, began, whole_exit, outputs, told, oom=oom, streams=("out", "err"))
         # Until it is durable, how the worker ended is all that says how the call did.
         self._ended[call.fence][:0] = map(str, worker_files(worker.child.files.status))
 
@@ -190,21 +210,31 @@ class Calls:
 
     def let_go(self) -> None:
         """Stop watching; what runs goes on by itself."""
+        if self._telling is not None:
+            self._telling.cancel()
         for call in self._under_way.values():
             call.cancel_timers()
         self._under_way.clear()
 
-    def _over(self, call: Call) -> None:
-        call.cancel_timers()
+    def _over(self, call: Call) -> Spawned | None:
+        """It is under way no more. Returns how it began, if the engine does not know that yet."""
+        if call.timers:
+            call.cancel_timers()
         if call.is_watched:
             self._limits.end(call.fence)
         self._under_way.pop(call.fence, None)
+        began = None if self._untold.pop(call.fence, None) is None else self._how_begun(call)
         if call.worker is not None:
             call.worker.take_off(call)
+        return began
+
+    def _how_begun(self, call: Call) -> Spawned | None:
+        return None if call.worker is None else Spawned(call.begun_at, call.worker.identity)
 
     def _finish(
         self,
         call: Call,
+        began: Spawned | None,
         exit: Exit,
         outputs: tuple[OutputKept, ...],
         report: Report | None,
@@ -214,7 +244,7 @@ class Calls:
         streams: tuple[str, ...] = (),
     ) -> None:
         self._ended[call.fence] = self._gone_with(call, outputs, has_files=has_files, streams=streams)
-        event = Exited(self._now(), exit, self._draw(), oom, report)
+        event = Exited(self._now(), exit, self._draw(), oom, report, began)
         self._post(Happened(call.run.id, event, call.fence, (*outputs, *reported(call.fence, report))))
 
     def _gone_with(

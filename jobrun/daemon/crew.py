@@ -1,7 +1,9 @@
 """The workers there are: started, listened to, and parted with when they end.
 
 The rule: what a worker said before it ended is heard before its end is. Who
-makes which call is decided elsewhere (`pools`).
+makes which call is decided elsewhere (`pools`). A worker that has further calls
+to make anyway is listened to a little later: what it says of several calls is
+then heard at once, and nothing waits for it but more work.
 """
 
 import asyncio
@@ -21,6 +23,8 @@ from jobrun.proc.workerspec import WorkerKind
 
 # A worker that was told to end and makes no call is given this long, in seconds.
 FAREWELL = 10.0
+# So long what a worker says of short calls is gathered, in seconds.
+_GATHERED = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Crew:
         self._ended = ended
         self._workers: dict[int, Worker] = {}
         self._one_ended = asyncio.Event()
+        self._unheard: list[Worker] = []
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(list(self._workers.values()))
@@ -133,9 +138,33 @@ class Crew:
         self._workers.clear()
 
     def _listen(self, worker: Worker) -> None:
+        self._hear(worker)
+        if len(worker.calls) > 1 and worker.number in self._workers:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(worker.fileno())
+            if not self._unheard:
+                loop.call_later(_GATHERED, self._listen_again)
+            self._unheard.append(worker)
+
+    def _hear(self, worker: Worker) -> None:
         for message in worker.messages():
             self._heard(worker, message)
         self._listened(worker)
+
+    def _listen_again(self) -> None:
+        """Hear those that were not listened to for a moment; one without further calls is, from now on."""
+        loop = asyncio.get_running_loop()
+        unheard, self._unheard = self._unheard, []
+        for worker in unheard:
+            if worker.number not in self._workers:
+                continue
+            self._hear(worker)
+            if len(worker.calls) > 1:
+                self._unheard.append(worker)
+            elif worker.number in self._workers:
+                loop.add_reader(worker.fileno(), self._listen, worker)
+        if self._unheard:
+            loop.call_later(_GATHERED, self._listen_again)
 
     def _look_for_end(self, worker: Worker) -> None:
         exit = worker.poll()

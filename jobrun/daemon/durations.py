@@ -5,9 +5,9 @@ time, or the way to it would cost more than they do. The rule: a job is taken
 for slow as soon as one call was, and for fast again only slowly.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
-# Calls that are expected to take longer than this are never sent ahead of a free worker, in seconds.
+# Calls that are expected to take as long as this are never sent ahead of a free worker, in seconds.
 SHORT = 0.005
 # So much work may wait in a worker, in seconds.
 _MOST_AHEAD = 0.02
@@ -33,17 +33,23 @@ class Durations:
     def ahead(self, job: str, most: int) -> int:
         """How many calls of this job may wait in a worker besides the one it makes."""
         expected = self._expected.get(job)
-        if expected is None or expected > SHORT:
+        if expected is None or expected >= SHORT:
             return 0
         return min(most, int(_MOST_AHEAD / expected))
 
-    def may_queue(self, job: str, jobs_before: Iterable[str], most: int) -> bool:
-        """Whether a call may wait behind those calls: all of them short, and not too many."""
-        total, count = 0.0, 0
-        for name in (job, *jobs_before):
-            expected = self._expected.get(name)
-            if expected is None or expected > SHORT:
+    def is_short(self, job: str) -> bool:
+        """Whether the job's calls are known to take a moment only."""
+        return self._expected.get(job, SHORT) < SHORT
+
+    def may_queue(self, job: str, before: Mapping[str, int], most: int) -> bool:
+        """Whether a call may wait behind those (how many of which job): all of them short, not too many."""
+        total, count = self._expected.get(job, SHORT), 1
+        if total >= SHORT:
+            return False
+        for name, number in before.items():
+            expected = self._expected.get(name, SHORT)
+            if expected >= SHORT:
                 return False
-            total += expected
-            count += 1
+            total += expected * number
+            count += number
         return count <= most + 1 and total <= _MOST_AHEAD

@@ -8,6 +8,7 @@ back.
 """
 
 import asyncio
+import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -27,7 +28,7 @@ from jobrun.proc.files import has_begun
 from jobrun.proc.output import drop_paths
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spool import revoke
-from jobrun.proc.workerspec import CallFiles, WorkerKind, call_text, call_words, env_file_marks, worker_kind
+from jobrun.proc.workerspec import CallFiles, WorkerKind, call_entry, env_file_marks, job_text, worker_kind
 
 # So many workers of one kind may end before they have made a call; then their calls fail.
 _MOST_STILLBORN = 3
@@ -64,7 +65,7 @@ class Pools:
         self._crew = Crew(
             setting,
             heard=self._hear,
-            listened=lambda worker: self._feed(worker.pool.name),
+            listened=self._listened,
             ended=self._worker_ended,
         )
         self._sizing = Sizing(
@@ -72,7 +73,10 @@ class Pools:
         )
         self._waiting: dict[str, deque[Call]] = {}
         self._rooms: dict[str, int] = {}
-        self._kinds: dict[int, tuple[tuple[tuple[str, int, int], ...] | None, WorkerKind, str]] = {}
+        self._kinds: dict[int, tuple[tuple[tuple[str, int, int], ...] | None, WorkerKind, int]] = {}
+        self._numbers = itertools.count(1)
+        self._hungry: set[str] = set()
+        self._timed: set[str] = set()
         self._stillborn: Counter[str] = Counter()
         self._durations = Durations()
 
@@ -80,15 +84,18 @@ class Pools:
         return iter(self._crew)
 
     def start(self, run: Run, job: Job) -> None:
-        """Have the run's current attempt made by a worker. Raises SpawnRefused."""
-        kind, words = self._kind_of(run, job)
+        """Have the run's current attempt made by a worker, in a moment. Raises SpawnRefused."""
+        kind, number = self._kind_of(run, job)
         fence = run.fence
         name = str(fence)
         files = CallFiles(name, f"{self._spool_of(kind)}/{name}", self._state_dir)
-        call = Call(run, job, kind, words, files, fence)
+        call = Call(run, job, kind, number, files, fence)
         self._calls.add(call)
         self._waiting.setdefault(kind.pool, deque()).append(call)
-        self._feed(kind.pool)
+        if not self._hungry:
+            # Calls that are decided in one batch are handed out together.
+            asyncio.get_running_loop().call_soon(self._feed_hungry)
+        self._hungry.add(kind.pool)
 
     def carry_out(self, effect: Effect) -> None:
         """Do what the engine decided about a call."""
@@ -104,6 +111,7 @@ class Pools:
 
     def give_back_unbegun(self) -> None:
         """The daemon is stopping: what has not begun will not."""
+        self._calls.tell_begun()
         waiting = [call for calls in self._waiting.values() for call in calls]
         sent = [call for worker in self._crew for call in worker.calls.values() if call.begun is None]
         for call in [*waiting, *sent]:
@@ -169,20 +177,24 @@ class Pools:
         """Have every idle worker end; one that makes a call is left to make it."""
         await asyncio.gather(self._crew.close(), self._policies.close())
 
-    def _kind_of(self, run: Run, job: Job) -> tuple[WorkerKind, str]:
+    def _kind_of(self, run: Run, job: Job) -> tuple[WorkerKind, int]:
         """Worked out once a definition, and again when one of its environment files changed."""
         marks = env_file_marks(job)
         known = self._kinds.get(run.definition_id)
         if known is not None and marks is not None and known[0] == marks:
             return known[1:]
-        kind = worker_kind(job, self._environ)
-        words = call_words(job, kind)
-        self._kinds[run.definition_id] = (marks, kind, words)
-        return kind, words
+        kind, number = worker_kind(job, self._environ), next(self._numbers)
+        self._kinds[run.definition_id] = (marks, kind, number)
+        return kind, number
 
     def _spool_of(self, kind: WorkerKind) -> str:
         owner = kind.who.owner
         return self._spool if owner is None else f"{self._spool}/u{owner}"
+
+    def _feed_hungry(self) -> None:
+        hungry, self._hungry = self._hungry, set()
+        for pool in hungry:
+            self._feed(pool)
 
     def _feed(self, name: str) -> None:
         """Hand out what waits, as far as there are workers for it; start what is missing."""
@@ -196,10 +208,13 @@ class Pools:
         while waiting and full < kinds_there:
             call = waiting.popleft()
             worker = None if call.kind.key in full else self._choose(call, workers, pool)
-            if worker is None or not self._give(worker, call):
+            if worker is None:
                 full.add(call.kind.key)
                 unplaced.append(call)
-        waiting.extendleft(reversed(unplaced))
+            else:
+                self._give(worker, call)
+        refused = [call for worker in workers for call in worker.send_given()]
+        waiting.extendleft(reversed([*refused, *unplaced]))
         if waiting:
             self._grow(pool, waiting)
 
@@ -209,34 +224,40 @@ class Pools:
         for worker in workers:
             if worker.kind.key != call.kind.key or not worker.is_ready:
                 continue
-            if worker.runs_done + len(worker.calls) >= pool.max_runs:
+            count = len(worker.calls)
+            if worker.runs_done + count >= pool.max_runs:
                 continue
-            if not worker.calls:
+            if not count:
                 return worker
-            if (best is None or len(worker.calls) < len(best.calls)) and self._may_queue(call, worker, pool):
+            if best is not None and count >= len(best.calls):
+                continue
+            if self._durations.may_queue(call.job.name, worker.by_job, pool.prefetch):
                 best = worker
         return best
 
-    def _may_queue(self, call: Call, worker: Worker, pool: Pool) -> bool:
-        before = (other.job.name for other in worker.calls.values())
-        return self._durations.may_queue(call.job.name, before, pool.prefetch)
-
-    def _give(self, worker: Worker, call: Call) -> bool:
-        """Hand it over; False if the worker cannot take it now."""
+    def _give(self, worker: Worker, call: Call) -> None:
+        """Have the worker make it."""
         try:
-            text = call_text(
-                call.job,
-                call.run,
-                call.files,
-                call.kind,
-                call.words,
-                store_id=self._store_id,
-                base_environ=self._environ,
-            )
+            if call.number not in worker.told:
+                self._tell_job(worker, call)
+            entry = call_entry(call.job, call.run, call.files, call.kind, base_environ=self._environ)
         except SpawnRefused as refusal:
             self._refused(call, refusal)
-            return True
-        return worker.give(call, text)
+        else:
+            worker.give(call, entry)
+
+    def _tell_job(self, worker: Worker, call: Call) -> None:
+        """Tell a worker what all calls of this definition share. Raises SpawnRefused."""
+        text = job_text(
+            call.number,
+            call.job,
+            call.kind,
+            store_id=self._store_id,
+            spool=self._spool_of(call.kind),
+            worker=worker.number,
+        )
+        if worker.send(text):
+            worker.told.add(call.number)
 
     def _refused(self, call: Call, refusal: SpawnRefused) -> None:
         if refusal.is_host_trouble:
@@ -273,7 +294,8 @@ class Pools:
             return
         match operation:
             case "begun":
-                self._calls.begun(call, whole(message.get("at"), self._now()))
+                at, is_short = whole(message.get("at"), self._now()), self._durations.is_short(call.job.name)
+                self._calls.begun(call, at, is_short=is_short)
             case "ended":
                 self._call_ended(worker, call, message)
             case "stale":
@@ -287,15 +309,21 @@ class Pools:
         self._stillborn.pop(worker.kind.key, None)
         self._durations.note(call.job.name, (whole(message.get("at"), 0) - call.begun_at) / SECOND)
         self._calls.ended(call, message)
-        self._make_room_known(worker.pool, call.job.name)
+        self._timed.add(call.job.name)
         if message.get("retire"):
             worker.is_retiring = True
         elif worker.runs_done >= worker.pool.max_runs:
             self.retire(worker, f"it has made {worker.runs_done} calls")
 
+    def _listened(self, worker: Worker) -> None:
+        while self._timed:
+            self._make_room_known(worker.pool, self._timed.pop())
+        self._feed(worker.pool.name)
+
     def _make_room_known(self, pool: Pool, job: str) -> None:
-        """One run a worker, more where calls are short."""
-        room = self.most(pool) * (1 + self._durations.ahead(job, pool.prefetch))
+        """One run a worker. Where calls are short, as many as may wait there, and as many again
+        wait here, so that no worker has to wait until more of them are durable."""
+        room = self.most(pool) * (1 + 2 * self._durations.ahead(job, pool.prefetch))
         before = self.room(pool.name)
         self._rooms[pool.name] = room
         if room > before:

@@ -8,9 +8,10 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,19 @@ from jobrun.proc.spawn import Child, start
 from jobrun.proc.spec import Marker
 from jobrun.proc.spool import drop_worker_files
 from jobrun.proc.tree import living_below, sweep
-from jobrun.proc.workerspec import LARGEST_DATAGRAM, CallFiles, WorkerKind, hello, retire, worker_spec
+from jobrun.proc.workerspec import (
+    LARGEST_DATAGRAM,
+    CallFiles,
+    WorkerKind,
+    calls_text,
+    hello,
+    retire,
+    worker_spec,
+)
 
 _AT_ONCE = 64
+# Bytes of the calls in one message; some room is left for what is around them.
+_MOST_ENTRIES = LARGEST_DATAGRAM - 256
 # One for all workers: a message is read and understood before the next one is.
 _BUFFER = bytearray(LARGEST_DATAGRAM * 2)
 
@@ -37,13 +48,13 @@ _BUFFER = bytearray(LARGEST_DATAGRAM * 2)
 class Call:
     """An attempt that a worker makes, or is to make. `begun` is by the loop's clock.
 
-    `words` are the part of its message that all calls of the job share.
+    `number` stands for what the calls of this definition share: a worker is told that once.
     """
 
     run: Run
     job: Job
     kind: WorkerKind
-    words: str
+    number: int
     files: CallFiles
     fence: Fence
     worker: "Worker | None" = None
@@ -78,6 +89,8 @@ class Worker:
         self.own_children: frozenset[tuple[int, int]] = frozenset()
         self.version = ""
         self.calls: dict[str, Call] = {}
+        self.by_job: dict[str, int] = {}
+        self.told: set[int] = set()
         self.revoked: dict[str, str] = {}
         self.unwritten: list[str] = []
         self.runs_done = 0
@@ -87,6 +100,7 @@ class Worker:
         self.stopped_since: float | None = None
         self.is_stalled = False
         self._channel = channel
+        self._given: list[tuple[Call, str]] = []
 
     @property
     def identity(self) -> ProcessIdentity:
@@ -132,19 +146,38 @@ class Worker:
             return False
         return True
 
-    def give(self, call: Call, text: bytes) -> bool:
-        """Hand it a call; False if it cannot take it now."""
-        if not self.send(text):
-            return False
+    def give(self, call: Call, entry: str) -> None:
+        """Have it make a call, of which it is told at the next `send_given`."""
         if not self.calls:
             kin.note_busy(self.identity)
         call.worker = self
         self.calls[call.files.name] = call
-        return True
+        job = call.job.name
+        self.by_job[job] = self.by_job.get(job, 0) + 1
+        self._given.append((call, entry))
+
+    def send_given(self) -> list[Call]:
+        """Tell it what it was given, several calls in a message. Returns those it cannot take now."""
+        given, self._given = self._given, []
+        for number, group in groupby(given, lambda pair: pair[0].number):
+            for sheaf in _sheaves(group):
+                text = calls_text(number, [entry for _, entry in sheaf])
+                if number not in self.told or not self.send(text):
+                    refused = given[given.index(sheaf[0]) :]
+                    for call, _ in refused:
+                        self.take_off(call)
+                    return [call for call, _ in refused]
+        return []
 
     def take_off(self, call: Call) -> None:
         """The call is over, or not its own any more."""
-        self.calls.pop(call.files.name, None)
+        if self.calls.pop(call.files.name, None) is not None:
+            job = call.job.name
+            left = self.by_job[job] - 1
+            if left:
+                self.by_job[job] = left
+            else:
+                del self.by_job[job]
         call.worker = None
         if not self.calls:
             self.idle_since = asyncio.get_running_loop().time()
@@ -172,7 +205,7 @@ class Worker:
             if not size:
                 return
             with suppress(ValueError, RecursionError):
-                told = json.loads(_BUFFER[:size])
+                told = json.loads(_BUFFER[:size].decode())
                 # The end of one call and the begin of the next come together.
                 for message in told if isinstance(told, list) else (told,):
                     if isinstance(message, dict):
@@ -241,6 +274,19 @@ class Worker:
         self.child.close()
 
 
+def _sheaves(given: Iterable[tuple[Call, str]]) -> Iterator[list[tuple[Call, str]]]:
+    """Calls in as many groups as fit into a message each."""
+    sheaf: list[tuple[Call, str]] = []
+    size = 0
+    for pair in given:
+        size += len(pair[1]) + 1
+        if sheaf and size > _MOST_ENTRIES:
+            yield sheaf
+            sheaf, size = [], len(pair[1]) + 1
+        sheaf.append(pair)
+    yield sheaf
+
+
 def whole(value: object, otherwise: Any) -> Any:
     """A whole number that a worker said, or what holds if it said none."""
     return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
@@ -278,6 +324,6 @@ def start_worker(
     finally:
         theirs.close()
     worker = Worker(number, kind, pool, child, ours)
-    worker.send(hello(kind, pool, number, child.identity))
+    worker.send(hello(kind, pool, number, child.identity, str(spec.files.spool)))
     kin.note_idle(child.identity)
     return worker

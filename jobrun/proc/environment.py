@@ -62,19 +62,37 @@ def run_environment(job: Job, run: Run, prefix: str, store_id: str) -> dict[str,
     `prefix` is what the paths of the attempt's files in its spool begin with.
     """
     env = {
+        **shared_facts(job, store_id),
         RUN_ID: str(run.id),
-        STORE_ID: store_id,
         ATTEMPT: str(run.attempt),
-        "JOBRUN_JOB": job.name,
-        "JOBRUN_MAX_ATTEMPTS": str(run.max_attempts),
-        "JOBRUN_QUEUE": run.queue,
         "JOBRUN_RESULT": f"{prefix}.result",
         "JOBRUN_NOTES": f"{prefix}.notes",
+        **own_facts(job, run),
     }
-    if run.slot is not None:
-        env["JOBRUN_SCHEDULED_AT"] = to_iso(run.slot.scheduled_at)
     if data_of(job, run) is not None:
         env["JOBRUN_DATA"] = f"{prefix}.data"
+    return env
+
+
+def shared_facts(job: Job, store_id: str) -> dict[str, str]:
+    """Those that are the same for all runs of a job, but for what `own_facts` says of one of them."""
+    return {
+        STORE_ID: store_id,
+        "JOBRUN_JOB": job.name,
+        "JOBRUN_MAX_ATTEMPTS": str(job.retry.attempts),
+        "JOBRUN_QUEUE": job.queue,
+    }
+
+
+def own_facts(job: Job, run: Run) -> dict[str, str]:
+    """Those that neither the job nor the attempt's fence tells."""
+    env: dict[str, str] = {}
+    if run.slot is not None:
+        env["JOBRUN_SCHEDULED_AT"] = to_iso(run.slot.scheduled_at)
+    if run.queue != job.queue:
+        env["JOBRUN_QUEUE"] = run.queue
+    if run.max_attempts != job.retry.attempts:
+        env["JOBRUN_MAX_ATTEMPTS"] = str(run.max_attempts)
     return env
 
 

@@ -9,7 +9,7 @@ environment, search path, umask and nice value.
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,14 @@ from jobrun.proc import inheritance
 from jobrun.proc.account import Account, account
 from jobrun.proc.cgroup import Delegated
 from jobrun.proc.checkpoints import checkpoint_environment
-from jobrun.proc.environment import STORE_ID, data_of, job_environment, run_environment
+from jobrun.proc.environment import (
+    STORE_ID,
+    data_of,
+    job_environment,
+    own_facts,
+    run_environment,
+    shared_facts,
+)
 from jobrun.proc.files import attempt_files
 from jobrun.proc.script import RUN_ARGV, limit_lines, sh_argv, surround
 from jobrun.proc.spec import (
@@ -42,6 +49,7 @@ WORKER = "JOBRUN_WORKER"
 _WORKER_FILE = Path(__file__).parent.parent / "task" / "worker.py"
 # What a datagram between daemon and worker may hold; the kernel's default buffer is 208 KiB.
 LARGEST_DATAGRAM = 64 << 10
+_LARGEST_ENTRY = 16 << 10
 # Made once: `json.dumps` makes an encoder for each call that wants short separators.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -163,12 +171,13 @@ def worker_spec(
     )
 
 
-def hello(kind: WorkerKind, pool: Pool, number: int, leader: ProcessIdentity) -> bytes:
-    """The first message to a worker."""
+def hello(kind: WorkerKind, pool: Pool, number: int, leader: ProcessIdentity, spool: str) -> bytes:
+    """The first message to a worker. `spool` is the folder in which the files of its calls lie."""
     return _text(
         {
             "op": "hello",
             "worker": number,
+            "spool": spool,
             "leader": [leader.pid, leader.start_ticks, leader.boot_id],
             "python_path": list(kind.python_path),
             "cwd": kind.cwd,
@@ -183,61 +192,65 @@ def retire() -> bytes:
     return _text({"op": "retire"})
 
 
-def call_words(job: Job, kind: WorkerKind) -> str:
-    """The part of a call's message that is the same for all of a job's runs: worked out once."""
+def job_text(number: int, job: Job, kind: WorkerKind, *, store_id: str, spool: str, worker: int) -> bytes:
+    """The message that tells a worker what all calls under `number` share. Raises SpawnRefused.
+
+    One too large for a datagram lies in a file of the spool; the worker removes it.
+    """
     body = job.body
     assert isinstance(body, PythonCall)
     limits = job.limits
-    words = {
-        "target": target_of(body, kind.env),
-        "args": list(body.args),
-        "kwargs": dict(body.kwargs),
-        "soft": soft_limit(job),
-        "cpu": seconds(limits.cpu_time) if limits.cpu_time is not None else None,
-        "memory": limits.memory,
-        "open_files": limits.open_files,
-    }
-    return _encode(words)[1:-1]
-
-
-def call_text(
-    job: Job,
-    run: Run,
-    files: CallFiles,
-    kind: WorkerKind,
-    words: str,
-    *,
-    store_id: str,
-    base_environ: Mapping[str, str],
-) -> bytes:
-    """The message that makes a worker take the run's current attempt. Raises SpawnRefused."""
-    env = run_environment(job, run, files.prefix, store_id)
-    if job.checkpoint is not None or run.resume_from is not None:
-        where = files.state_dir
-        told = {**kind.env, **env}
-        env |= checkpoint_environment(job, run, where, env=told, base=base_environ, who=kind.who)
-    own = _encode(
-        {
-            "op": "call",
-            "fence": files.name,
-            "env": env,
-            "status": files.status,
-            "out": f"{files.prefix}.out",
-            "err": f"{files.prefix}.err" if job.output is OutputMode.SPLIT else None,
-            "data": data_of(job, run),
-            "data_file": f"{files.prefix}.data",
-            "stop_file": f"{files.prefix}.stop",
-        }
+    text = plain_job_text(
+        number,
+        target_of(body, kind.env),
+        list(body.args),
+        kwargs=dict(body.kwargs),
+        soft=soft_limit(job),
+        cpu=seconds(limits.cpu_time) if limits.cpu_time is not None else None,
+        memory=limits.memory,
+        open_files=limits.open_files,
+        env=shared_facts(job, store_id),
+        split=job.output is OutputMode.SPLIT,
     )
-    text = f"{own[:-1]},{words}}}".encode()
-    return text if len(text) <= LARGEST_DATAGRAM else _by_file(text, files, kind.who)
+    if len(text) <= LARGEST_DATAGRAM:
+        return text
+    path = f"{spool}/{Fence(0, worker)}.job{number}"
+    write_private(path, text, kind.who, "write what the calls of a job share")
+    return _text({"op": "job", "job": number, "file": path})
 
 
-def _by_file(text: bytes, files: CallFiles, who: Account) -> bytes:
-    """A call too large for a datagram lies in a file of the spool; the worker removes it."""
+def plain_job_text(number: int, target: str, args: Sequence[object], **more: object) -> bytes:
+    """The same for a function that is no job's; what `more` does not name is not wanted."""
+    usual: dict[str, object] = {"kwargs": {}, "soft": None, "cpu": None, "memory": None, "open_files": None}
+    words = {"target": target, "args": args, **usual, "env": {}, "split": False, **more}
+    return _text({"op": "job", "job": number, **words})
+
+
+def call_entry(
+    job: Job, run: Run, files: CallFiles, kind: WorkerKind, *, base_environ: Mapping[str, str]
+) -> str:
+    """The run's current attempt as it stands in a message of calls. Raises SpawnRefused.
+
+    One that is large lies in a file of the spool; the worker removes it.
+    """
+    env, data = own_facts(job, run), data_of(job, run)
+    if job.checkpoint is not None or run.resume_from is not None:
+        told = {**kind.env, **run_environment(job, run, files.prefix, kind.env.get(STORE_ID, ""))}
+        where = files.state_dir
+        env |= checkpoint_environment(job, run, where, env=told, base=base_environ, who=kind.who)
+    if not env and data is None:
+        return f'"{files.name}"'
+    entry = _encode([files.name, env or None, data])
+    if len(entry) <= _LARGEST_ENTRY:
+        return entry
     path = f"{files.prefix}.call"
-    write_private(path, text, who, "write the call")
-    return _text({"op": "call", "fence": files.name, "file": path})
+    write_private(path, entry.encode(), kind.who, "write the call")
+    return _encode([files.name, None, None, path])
+
+
+def calls_text(number: int, entries: Sequence[str]) -> bytes:
+    """The message that makes a worker take calls of the job that it knows under `number`."""
+    return f'{{"op":"calls","job":{number},"calls":[{",".join(entries)}]}}'.encode()
 
 
 def _text(message: Mapping[str, object]) -> bytes:
@@ -247,10 +260,12 @@ def _text(message: Mapping[str, object]) -> bytes:
 __all__ = [
     "LARGEST_DATAGRAM",
     "WorkerKind",
-    "call_text",
-    "call_words",
+    "call_entry",
+    "calls_text",
     "env_file_marks",
     "hello",
+    "job_text",
+    "plain_job_text",
     "retire",
     "worker_kind",
     "worker_spec",

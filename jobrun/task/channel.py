@@ -46,10 +46,10 @@ class Channel:
             return None
         return json.loads(self._buffer[:size].decode("utf-8"))  # type: ignore[no-any-return]
 
-    def send_soon(self, text: str) -> None:
+    def send_soon(self, text: str, *, is_next_here: bool) -> None:
         """Send one message together with the next one, if the next call is there already."""
         self.flush()
-        if not self.is_lost and self._input.poll(0):
+        if not self.is_lost and (is_next_here or self._input.poll(0)):
             self._held = text
         else:
             self.send(text)

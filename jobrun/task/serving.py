@@ -23,6 +23,7 @@ from jobrun.task.notes import forget_notes
 from jobrun.task.report import error_facts, say, traceback_text
 from jobrun.task.results import write_whole
 from jobrun.task.running import to_its_end
+from jobrun.task.sheaf import Call, Shared
 from jobrun.task.statusfile import StatusFile
 from jobrun.task.stopping import STOPPING, should_stop
 from jobrun.task.streams import Streams
@@ -48,6 +49,9 @@ class Worker:
         self._before = leftovers.Bystanders()
         self._usage = Usage()
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._jobs: dict[int, Shared] = {}
+        self._spool = ""
+        self._has_next = False
         self._is_stale = False
         self._is_importing = False
         self._on_stop: str | None = None
@@ -74,14 +78,28 @@ class Worker:
             if message["op"] == "hello":
                 if not self._start(message):
                     return 1
-            elif self._take(message):
+            elif message["op"] == "job":
+                self._jobs[message["job"]] = Shared(message)
+            elif self._take_all(message):
                 break
         self._stop()
         return 0
 
+    def _take_all(self, message: dict[str, Any]) -> bool:
+        """Make the calls of one message, one after the other. Returns whether the worker is to end now."""
+        shared, entries = self._jobs[message["job"]], message["calls"]
+        left = len(entries)
+        for entry in entries:
+            left -= 1
+            self._has_next = left > 0
+            if self._take(Call(shared, entry, self._spool)):
+                return True
+        return False
+
     def _start(self, hello: dict[str, Any]) -> bool:
         """Get ready for calls. Returns whether the start hook, if there is one, has succeeded."""
         set_path(hello["python_path"])
+        self._spool = hello["spool"]
         facts = {"worker": hello["worker"], "pid": os.getpid(), "leader": hello["leader"]}
         self._status = StatusFile(json.dumps(facts), hello["worker"])
         self._watch.begin([*hello["python_path"], *([hello["cwd"]] if hello.get("cwd") else [])])
@@ -123,27 +141,17 @@ class Worker:
         self._streams.flush()
         self._streams.restore()
 
-    def _take(self, message: dict[str, Any]) -> bool:
+    def _take(self, call: Call) -> bool:
         """Make one call, or say why not. Returns whether the worker is to end now."""
-        fence = message.get("fence")
-        if self._is_stale:
-            self._channel.send(f'{{"op":"stale","fence":{json.dumps(fence)}}}')
-            return False
-        if self._channel.is_closed():
+        if not self._is_stale and self._channel.is_closed():
             return True
-        if "file" in message:
-            try:
-                message = _read_away(message["file"])
-            except (OSError, ValueError) as error:
-                self._refuse(fence, error, "read the call")
-                return False
-            fence = message["fence"]
-        if self._watch.is_changed():
-            self._end_after_this()
-            return self._take(message)
-        if not self._claim(message):
+        if self._is_stale or self._watch.is_changed():
+            if not self._is_stale:
+                self._end_after_this()
+            self._channel.send(f'{{"op":"stale","fence":"{call.fence}"}}')
             return False
-        self._make(message)
+        if self._claim(call):
+            self._make(call)
         return self._channel.is_lost
 
     def _end_after_this(self) -> None:
@@ -151,30 +159,33 @@ class Worker:
         self._is_stale = True
         self._channel.close_reading()
 
-    def _claim(self, call: dict[str, Any]) -> bool:
+    def _claim(self, call: Call) -> bool:
         """Make the files of the call. Returns whether it is ours to make."""
-        fence = call["fence"]
+        fence, prefix = call.fence, call.prefix
         try:
-            self._status.claim(call["status"])
+            self._status.claim(f"{prefix}.status")
         except FileExistsError:
             self._channel.send(f'{{"op":"dropped","fence":"{fence}"}}')
             return False
         except OSError as error:
-            self._refuse(fence, error, f"create the status file {call['status']}")
+            self._refuse(fence, error, f"create the status file {prefix}.status")
             return False
-        doing = f"write the data file {call.get('data_file')}"
+        out = f"{prefix}.out"
+        doing = "read the call"
         try:
-            if call.get("data") is not None and call.get("data_file"):
-                write_whole(call["data_file"], call["data"])
-            doing = f"open the log file {call['out']}"
-            self._streams.begin(call["out"], call["err"])
-        except OSError as error:
+            call.read()
+            doing = f"write the data file {prefix}.data"
+            if call.data is not None:
+                write_whole(f"{prefix}.data", call.data)
+            doing = f"open the log file {out}"
+            self._streams.begin(out, f"{prefix}.err" if call.shared.is_split else None)
+        except (OSError, ValueError) as error:
             self._status.drop()
             self._refuse(fence, error, doing)
             return False
         return True
 
-    def _refuse(self, fence: str | None, error: Exception, doing: str) -> None:
+    def _refuse(self, fence: str, error: Exception, doing: str) -> None:
         number = getattr(error, "errno", None) or errno.EIO
         sentence = f"cannot {doing}: {os.strerror(number)}"
         message = {"op": "refused", "fence": fence, "errno": number, "sentence": sentence}
@@ -183,11 +194,11 @@ class Worker:
             # Perhaps earlier calls have used it all up, in which case only another process helps.
             self._end_after_this()
 
-    def _make(self, call: dict[str, Any]) -> None:
-        fence, target = call["fence"], call["target"]
-        self._surroundings.enter(call["env"], [target])
-        soft = call.get("soft") or {}
-        changed = STOPPING.expect(soft.get("signal"), soft.get("after"), call.get("stop_file"))
+    def _make(self, call: Call) -> None:
+        fence, shared = call.fence, call.shared
+        target = shared.target
+        self._surroundings.enter(call.env, [target])
+        changed = STOPPING.expect(shared.soft_signal, shared.soft_after, f"{call.prefix}.stop")
         if changed:
             self._surroundings.expect_handlers(changed)
         self._is_importing = False
@@ -195,12 +206,12 @@ class Worker:
         self._channel.send(f'{{"op":"begun","fence":"{fence}","at":{time.time_ns() // 1000}}}')
         self._watch.begin_call()
         self._usage.begin()
-        self._surroundings.limit(call.get("cpu"), call.get("memory"), call.get("open_files"))
+        self._surroundings.limit(shared.cpu, shared.memory, shared.open_files)
         code, report = make_call(
             self._find,
             target,
-            call["args"],
-            call["kwargs"],
+            shared.args,
+            shared.kwargs,
             before=self._before,
             lift_limits=self._surroundings.lift_limits,
         )
@@ -219,7 +230,7 @@ class Worker:
             retire = retire or "children"
         out, err = self._streams.end(may_keep=not children)
         is_kept = self._status.complete(code, times, report)
-        has_said = exists(call["env"].get("JOBRUN_NOTES")) or exists(call["env"].get("JOBRUN_RESULT"))
+        has_said = exists(call.env["JOBRUN_NOTES"]) or exists(call.env["JOBRUN_RESULT"])
         forget_notes()
         self._watch.note()
         user, system = round((times[0] + times[2]) * 1e6), round((times[1] + times[3]) * 1e6)
@@ -229,11 +240,20 @@ class Worker:
             retire = "descriptors"
         if retire is not None:
             self._end_after_this()
+        unusual = "".join(
+            [
+                f',"out":{out}' if out else "",
+                f',"err":{err}' if err else "",
+                ',"children":true' if children else "",
+                ',"said":true' if has_said else "",
+                f',"retire":"{retire}"' if retire is not None else "",
+                f',"report":{report}' if report != "{}" else "",
+            ]
+        )
         self._channel.send_soon(
             f'{{"op":"ended","fence":"{fence}","exit":{code},"at":{at},"user":{user},"system":{system},'
-            f'"rss":{rss},"out":{out},"err":{err},"children":{"true" if children else "false"},'
-            f'"said":{"true" if has_said else "false"},'
-            f'"retire":{"null" if retire is None else json.dumps(retire)},"report":{report}}}'
+            f'"rss":{rss}{unusual}}}',
+            is_next_here=self._has_next,
         )
 
     def _find(self, target: str) -> Callable[..., Any]:
@@ -250,20 +270,12 @@ class Worker:
         return function
 
 
-def exists(path: str | None) -> bool:
+def exists(path: str) -> bool:
     """Whether there is a file of that name."""
     try:
-        return path is not None and bool(os.stat(path))
+        return bool(os.stat(path))
     except OSError:
         return False
-
-
-def _read_away(path: str) -> dict[str, Any]:
-    """A call that was too large for a message, from its file, which is removed."""
-    with open(path, "rb") as file:
-        raw = file.read()
-    os.unlink(path)
-    return json.loads(raw.decode("utf-8"))  # type: ignore[no-any-return]
 
 
 def main(argv: list[str]) -> int:

@@ -1,5 +1,6 @@
 """A real worker over a real socket: what the daemon will be to it, for tests."""
 
+import itertools
 import json
 import os
 import select
@@ -18,8 +19,13 @@ from jobrun.task.codewatch import _GRAIN
 
 WORKER = Path(__file__).parents[2] / "jobrun" / "task" / "worker.py"
 PATIENCE = 30.0
+# What the message about a job says; the rest of a request is the call's own.
+SHARED = ("target", "args", "kwargs", "soft", "cpu", "memory", "open_files", "split")
 OLD = sorted(Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python3.9"))
 INTERPRETERS = [sys.executable, *map(str, OLD[-1:])]
+
+# What the end of a call says only where it is otherwise.
+USUAL = {"out": 0, "err": 0, "children": False, "said": False, "retire": None, "report": {}}
 
 
 class WorkerRig:
@@ -33,7 +39,9 @@ class WorkerRig:
         self.socket.settimeout(PATIENCE)
         self.process: subprocess.Popen[bytes] | None = None
         self._told: list[dict[str, Any]] = []
-        self._runs = 0
+        self._runs = self._jobs = 0
+        self.spool = home / "spool"
+        self.spool.mkdir(exist_ok=True)
         self._argv: list[str] = []
 
     def write(self, name: str, text: str) -> Path:
@@ -72,11 +80,24 @@ class WorkerRig:
         return self
 
     def greet(self, **hello: Any) -> dict[str, Any]:
-        self.send({"op": "hello", "worker": 7, "leader": [1, 2, "boot"], "python_path": [], **hello})
+        about = {"worker": 7, "leader": [1, 2, "boot"], "python_path": [], "spool": str(self.spool)}
+        self.send({"op": "hello", **about, **hello})
         return self.receive()
 
-    def send(self, message: dict[str, Any]) -> None:
-        self.socket.send(json.dumps(message).encode())
+    def send(self, *messages: dict[str, Any]) -> None:
+        """Send messages; calls (see `request`) go as one, after the words about their job."""
+        for is_call, group in itertools.groupby(messages, lambda message: message["op"] == "call"):
+            if is_call:
+                self._send_calls(list(group))
+                continue
+            for message in group:
+                self.socket.send(json.dumps(message).encode())
+
+    def _send_calls(self, calls: list[dict[str, Any]]) -> None:
+        self._jobs += 1
+        self.send({"op": "job", "job": self._jobs, **{name: calls[0][name] for name in SHARED}, "env": {}})
+        entries = [[call["fence"], call["env"], call["data"]] for call in calls]
+        self.send({"op": "calls", "job": self._jobs, "calls": entries})
 
     def receive(self) -> dict[str, Any]:
         if not self._told:
@@ -97,8 +118,7 @@ class WorkerRig:
         """The message of a call with files of its own."""
         self._runs += 1
         fence = f"{self._runs}.1"
-        base = self.home / "spool"
-        base.mkdir(exist_ok=True)
+        base = self.spool
         env = {
             "JOBRUN_RUN_ID": str(self._runs),
             "JOBRUN_ATTEMPT": "1",
@@ -118,9 +138,9 @@ class WorkerRig:
             "env": env,
             "status": str(base / f"{fence}.status"),
             "out": str(base / f"{fence}.out"),
-            "err": None,
+            "err": str(base / f"{fence}.err"),
+            "split": False,
             "data": None,
-            "data_file": str(base / f"{fence}.data"),
             "soft": None,
             "cpu": None,
             "memory": None,
@@ -129,13 +149,23 @@ class WorkerRig:
         }
 
     def begin(self, target: str, *args: Any, **more: Any) -> "Call":
-        """Send a call, and wait until the worker says it has begun."""
+        """Send a call, and wait until the worker says it has begun.
+
+        A TERM that comes then is meant for it, as the daemon says by a file; not so if it is `unmarked`.
+        """
+        is_marked = not more.pop("unmarked", False)
         call = self.request(target, *args, **more)
         self.send(call)
         begun = self.receive()
         assert begun["op"] == "begun", begun
         assert begun["fence"] == call["fence"]
+        if is_marked:
+            self.mark_stop(call)
         return Call(self, call, {})
+
+    def mark_stop(self, call: dict[str, Any]) -> None:
+        """Say that a TERM is meant for this call."""
+        Path(call["status"]).with_suffix(".stop").touch()
 
     def call(self, target: str, *args: Any, **more: Any) -> "Call":
         """Make a call and wait for its end."""
@@ -193,10 +223,11 @@ class Call:
     """One call and what came of it."""
 
     def __init__(self, rig: WorkerRig, request: dict[str, Any], ended: dict[str, Any]) -> None:
-        self.rig, self.request, self.ended = rig, request, ended
+        self.rig, self.request, self.ended, self.told = rig, request, ended, ended
 
     def end(self) -> "Call":
-        self.ended = self.rig.receive()
+        self.told = self.rig.receive()
+        self.ended = {**USUAL, **self.told}
         assert self.ended["op"] == "ended", self.ended
         assert self.ended["fence"] == self.request["fence"]
         return self

@@ -53,7 +53,10 @@ def child_keeps():
     os.waitpid(pid, 0)
 def argv(): return sys.argv
 def where(): return [os.getcwd(), sys.path[0], sys.path[1]]
-def size(text): return len(text)
+def data_size(text): return [len(text), len(jobrun.task.context().data), os.environ["A"], os.environ["B"]]
+def variables():
+    ours = {name: value for name, value in os.environ.items() if name.startswith("JOBRUN_")}
+    return {name: value for name, value in ours.items() if name not in ("JOBRUN_STORE_ID", "JOBRUN_WORKER")}
 def large(n): return "x" * n
 '''
 
@@ -75,12 +78,7 @@ def test_a_call_in_messages_and_in_its_status_file(calls: WorkerRig):
     done = begun.end()
     assert (done.code, done.result, done.exit_code) == (0, 3, 0)
     assert done.tail == {"worker": 7, "pid": calls.pid, "leader": [1, 2, "boot"], "result": 3}
-    assert set(done.ended) == {
-        *("op", "fence", "exit", "at", "user", "system", "rss"),
-        *("out", "err", "children", "said", "retire", "report"),
-    }
-    assert done.ended["retire"] is None
-    assert done.ended["children"] is False
+    assert set(done.told) == {"op", "fence", "exit", "at", "user", "system", "rss", "report"}
     assert done.ended["rss"] > 1 << 20
     assert done.path.read_bytes()[255:256] == b"\n"
 
@@ -164,20 +162,51 @@ def test_cwd_and_python_path_come_first(calls: WorkerRig):
 
 
 def test_a_large_call_comes_in_a_file(calls: WorkerRig):
-    request = calls.request("tasks:size", "x" * 3_000_000)
-    path = calls.home / "large.json"
-    path.write_text(json.dumps(request))
-    calls.send({"op": "call", "fence": request["fence"], "file": str(path)})
+    words = calls.request("tasks:data_size", "x" * 3_000_000)
+    job, call = calls.home / "job.json", calls.home / "call.json"
+    job.write_text(json.dumps({**words, "env": {"A": "shared", "B": "shared"}}))
+    call.write_text(json.dumps([words["fence"], {"B": "own"}, json.dumps("y" * 500_000)]))
+    calls.send({"op": "job", "job": 9, "file": str(job)})
+    calls.send({"op": "calls", "job": 9, "calls": [[words["fence"], None, None, str(call)]]})
     assert calls.receive()["op"] == "begun"
-    assert calls.receive()["report"] == {"result": 3_000_000}
-    assert not path.exists()
+    assert calls.receive()["report"] == {"result": [3_000_000, 500_000, "shared", "own"]}
+    assert not job.exists()
+    assert not call.exists()
 
 
 def test_a_large_call_whose_file_is_gone_is_refused(calls: WorkerRig):
-    calls.send({"op": "call", "fence": "9.1", "file": str(calls.home / "no.json")})
+    words = calls.request("tasks:add", 1)
+    calls.send({**words, "op": "job", "job": 9, "env": {}})
+    calls.send({"op": "calls", "job": 9, "calls": [["9.1", None, None, str(calls.home / "no.json")]]})
     refused = calls.receive()
     assert (refused["op"], refused["fence"], refused["errno"]) == ("refused", "9.1", 2)
     assert calls.call("tasks:add", 1).result == 1
+
+
+def test_calls_of_one_message_are_made_in_their_order(calls: WorkerRig):
+    """Each is told of as if it had come alone, the end of one with the begin of the next."""
+    requests = [calls.request("tasks:add", 1, kwargs={"b": 2}) for _ in range(3)]
+    calls.send(*requests)
+    told = [calls.receive() for _ in range(6)]
+    assert [(each["op"], each["fence"]) for each in told] == [
+        (op, request["fence"]) for request in requests for op in ("begun", "ended")
+    ]
+    assert all(Path(request["status"]).exists() for request in requests)
+
+
+def test_a_call_that_is_a_fence_only_has_the_variables_of_its_job(calls: WorkerRig):
+    words = calls.request("tasks:variables")
+    calls.send({**words, "op": "job", "job": 9, "env": {"JOBRUN_JOB": "j", "JOBRUN_MAX_ATTEMPTS": "4"}})
+    calls.send({"op": "calls", "job": 9, "calls": ["12.3", ["13.1", {"JOBRUN_MAX_ATTEMPTS": "5"}]]})
+    told = {
+        each["fence"]: each["report"]["result"]
+        for each in (calls.receive() for _ in range(4))
+        if each["op"] == "ended"
+    }
+    files = {"JOBRUN_RESULT": f"{calls.spool}/12.3.result", "JOBRUN_NOTES": f"{calls.spool}/12.3.notes"}
+    own = {"JOBRUN_RUN_ID": "12", "JOBRUN_ATTEMPT": "3"}
+    assert told["12.3"] == {"JOBRUN_JOB": "j", "JOBRUN_MAX_ATTEMPTS": "4", **own, **files}
+    assert told["13.1"]["JOBRUN_MAX_ATTEMPTS"] == "5"
 
 
 def test_a_large_result_is_in_the_status_file(calls: WorkerRig):

@@ -1,7 +1,7 @@
 """A worker from its start to its end: hooks, retirement, claims, refusals, changed code, a dead daemon."""
 
+import errno
 import json
-import os
 import resource
 import signal
 import time
@@ -119,25 +119,32 @@ def test_a_call_whose_status_file_exists_is_dropped(calls: WorkerRig):
 
 
 @pytest.mark.parametrize(
-    ("file", "path", "number", "words"),
-    [
-        ("status", "missing/1.status", 2, "create the status file"),
-        ("out", "missing/1.out", 2, "open the log file"),
-        ("err", "missing/1.err", 2, "open the log file"),
-        ("data_file", "missing/1.data", 2, "write the data file"),
-        ("out", "tasks.py/1.out", 20, "open the log file"),
-    ],
+    ("file", "words"),
+    [("out", "open the log file"), ("err", "open the log file"), ("data", "write the data file")],
 )
-def test_files_that_cannot_be_made(calls: WorkerRig, file: str, path: str, number: int, words: str):
-    request = {**calls.request("tasks:pid", data="1"), file: str(calls.home / path)}
+def test_files_that_cannot_be_made(calls: WorkerRig, file: str, words: str):
+    request = calls.request("tasks:pid", data="1", split=True)
+    in_the_way = Path(request["status"]).with_suffix(f".{file}")
+    in_the_way.mkdir()
     calls.send(request)
     refused = calls.receive()
-    assert (refused["op"], refused["fence"], refused["errno"]) == ("refused", request["fence"], number)
-    named = request["out"] if file == "err" else calls.home / path
-    assert refused["sentence"] == f"cannot {words} {named}: {os.strerror(number)}"
+    assert (refused["op"], refused["fence"], refused["errno"]) == ("refused", request["fence"], errno.EISDIR)
+    named = in_the_way if file == "data" else request["out"]
+    assert refused["sentence"] == f"cannot {words} {named}: Is a directory"
     assert not Path(request["status"]).exists()
-    if file != "data_file":
+    if file == "err":
         assert not Path(request["out"]).exists()
+    assert calls.call("tasks:pid").code == 0
+
+
+def test_a_spool_that_is_not_there(calls: WorkerRig):
+    calls.spool.rename(calls.home / "away")
+    request = calls.request("tasks:pid")
+    calls.send(request)
+    refused = calls.receive()
+    assert (refused["op"], refused["fence"], refused["errno"]) == ("refused", request["fence"], errno.ENOENT)
+    assert refused["sentence"].startswith(f"cannot create the status file {request['status']}: ")
+    (calls.home / "away").rename(calls.spool)
     assert calls.call("tasks:pid").code == 0
 
 

@@ -129,7 +129,7 @@ def calls(rig: WorkerRig) -> WorkerRig:
     return rig.start()
 
 
-def begun(calls: WorkerRig, target: str, soft: dict | None = None, **more: str) -> Call:
+def begun(calls: WorkerRig, target: str, soft: dict | None = None, **more: bool) -> Call:
     """A call that has come to the point where it can be disturbed."""
     ready = calls.home / "ready"
     ready.unlink(missing_ok=True)
@@ -261,8 +261,7 @@ def test_a_stop_during_an_import_makes_the_worker_retire(calls: WorkerRig):
 
 
 def test_a_stop_that_was_meant_for_the_call_before(calls: WorkerRig):
-    file = calls.home / "2.1.stop"
-    call = begun(calls, "waits_for_go", stop_file=str(file))
+    call = begun(calls, "waits_for_go", unmarked=True)
     calls.signal(signal.SIGTERM)
     (calls.home / "go").write_text("x")
     # It is as one between calls: this one is finished, and then the worker ends.
@@ -272,9 +271,8 @@ def test_a_stop_that_was_meant_for_the_call_before(calls: WorkerRig):
 
 
 def test_a_stop_that_is_meant_for_this_call(calls: WorkerRig):
-    file = calls.home / "1.1.stop"
-    call = begun(calls, "sleep", stop_file=str(file))
-    file.touch()
+    call = begun(calls, "sleep", unmarked=True)
+    calls.mark_stop(call.request)
     calls.signal(signal.SIGTERM)
     assert call.end().error["type"] == "jobrun.task.Stopped"
     assert goes_on(calls)
