@@ -74,6 +74,38 @@ def run_values(run: Run, moved: Run | None = None, started_at: Instant | None = 
     )
 
 
+ASKED_COLUMNS = (
+    "id, job, queue, definition_id, trigger, max_attempts, requested_by, created_at, "
+    "attempt, charged, lost, priority, state, state_since"
+)
+
+
+def asked_values(run: Run) -> tuple[Any, ...] | None:
+    """The values of `ASKED_COLUMNS` of a new run, if there is nothing in the others: it waits in its queue,
+    no schedule brought it about, and it has nothing of its own."""
+    status = run.status
+    if type(status) is not Queued or run.slot is not None or run.retry_of is not None:
+        return None
+    if run.data is not None or run.resume_from is not None:
+        return None
+    return (
+        run.id,
+        run.job,
+        run.queue,
+        run.definition_id,
+        run.trigger.value,
+        run.max_attempts,
+        storable(run.requested_by),
+        run.created_at,
+        run.attempt,
+        run.charged,
+        run.lost,
+        run.priority,
+        "queued",
+        status.since,
+    )
+
+
 def _count(slot: Slot) -> int | None:
     """A single slot stores no count: most rows are one, and an absent value costs nothing."""
     return slot.count if slot.count != 1 else None

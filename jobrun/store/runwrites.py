@@ -22,6 +22,7 @@ from jobrun.domain.records import OutputKept, storable
 from jobrun.domain.run import Delayed, Done, Fence, Queued, Run, Running, Starting, Status, Stopping
 from jobrun.store import reports
 from jobrun.store.rows import (
+    ASKED_COLUMNS,
     END_COLUMNS,
     RUN_COLUMNS,
     cause_value,
@@ -129,6 +130,7 @@ _STARTED = "pid = ?, started_at = ?"
 _ENDED = ", ".join(f"{column} = ?" for column in END_COLUMNS.split(", "))
 
 CREATE_RUN = insert("runs", RUN_COLUMNS)
+CREATE_ASKED = insert("runs", ASKED_COLUMNS)
 OPEN_ATTEMPT = insert("attempts", "run_id, number, opened_at")
 WHOLE_ATTEMPT = insert("attempts", f"run_id, number, opened_at, pid, started_at, {END_COLUMNS}")
 START_ATTEMPT = Statement(f"UPDATE attempts SET {_STARTED} WHERE {_CURRENT}", guarded=True)

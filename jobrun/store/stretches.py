@@ -11,8 +11,9 @@ cut into stretches, within which it does not matter: in one stretch there is no
 attempt but one, and no fact about it from before the run was in it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from jobrun.domain.instants import Instant
@@ -28,9 +29,10 @@ from jobrun.domain.ledger import (
 from jobrun.domain.records import OutputKept
 from jobrun.domain.report import Report
 from jobrun.domain.run import Run, Running, Starting, Status, Stopping
-from jobrun.store.rows import END_WIDTH, end_values, run_values
+from jobrun.store.rows import END_WIDTH, asked_values, end_values, run_values
 from jobrun.store.runwrites import (
     CLOSE_ATTEMPT,
+    CREATE_ASKED,
     CREATE_RUN,
     MOVES,
     OPEN_ATTEMPT,
@@ -47,7 +49,12 @@ from jobrun.store.writes import write_of
 
 _NOTHING = Report()
 _OPEN_END = (None,) * END_WIDTH
-_ABOUT_ATTEMPTS = (AttemptOpened, AttemptStarted, AttemptClosed, OutputKept, Reported)
+_of_attempt = attrgetter("fence.run_id")
+_RUN_OF: dict[type[Any], Callable[[Any], int]] = {
+    RunCreated: attrgetter("run.id"),
+    RunMoved: attrgetter("after.id"),
+    **dict.fromkeys((AttemptOpened, AttemptStarted, AttemptClosed, OutputKept, Reported), _of_attempt),
+}
 
 
 def statements_of(facts: Iterable[Fact]) -> Iterator[tuple[Statement, list[Values]]]:
@@ -56,15 +63,11 @@ def statements_of(facts: Iterable[Fact]) -> Iterator[tuple[Statement, list[Value
     newest: dict[int, _Stretch] = {}
     rounds: list[list[_Stretch]] = []
     for fact in facts:
-        if isinstance(fact, RunMoved):
-            run_id = fact.after.id
-        elif isinstance(fact, _ABOUT_ATTEMPTS):
-            run_id = fact.fence.run_id
-        elif isinstance(fact, RunCreated):
-            run_id = fact.run.id
-        else:
+        run_of = _RUN_OF.get(type(fact))
+        if run_of is None:
             others.append(fact)
             continue
+        run_id = run_of(fact)
         stretch = newest.get(run_id)
         if stretch is None or not stretch.takes(fact):
             number = 0 if stretch is None else stretch.round + 1
@@ -95,31 +98,18 @@ _RUNS, _NEW_ATTEMPTS, _ATTEMPTS, _KEPT = range(4)
 class _Stretch:
     """What a batch says of one run, as far as the order of it does not matter."""
 
-    __slots__ = (
-        "after",
-        "before",
-        "closed",
-        "created",
-        "kept",
-        "number",
-        "opened",
-        "round",
-        "started",
-        "started_at",
-        "starts",
-    )
+    created: Run | None = None
+    before: Run | None = None
+    after: Run | None = None
+    starts = False
+    started_at: Instant | None = None
+    number: int | None = None
+    opened: AttemptOpened | None = None
+    started: AttemptStarted | None = None
+    closed: AttemptClosed | None = None
 
     def __init__(self, round: int) -> None:
         self.round = round
-        self.created: Run | None = None
-        self.before: Run | None = None
-        self.after: Run | None = None
-        self.starts = False
-        self.started_at: Instant | None = None
-        self.number: int | None = None
-        self.opened: AttemptOpened | None = None
-        self.started: AttemptStarted | None = None
-        self.closed: AttemptClosed | None = None
         self.kept: list[OutputKept | Reported] = []
 
     def takes(self, fact: Any) -> bool:
@@ -182,7 +172,11 @@ class _Stretch:
         after = self.after
         found: list[tuple[int, Statement, Values]] = []
         if self.created is not None:
-            found.append((_RUNS, CREATE_RUN, run_values(self.created, after, self.started_at)))
+            asked = asked_values(self.created) if after is self.created else None
+            if asked is not None:
+                found.append((_RUNS, CREATE_ASKED, asked))
+            else:
+                found.append((_RUNS, CREATE_RUN, run_values(self.created, after, self.started_at)))
         elif after is not None and self.before is not None:
             found.append((_RUNS, *self._move(self.before, after)))
         if self.number is not None:

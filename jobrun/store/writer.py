@@ -9,6 +9,7 @@ reported (`StoreTrouble`), and the same facts may be committed again later.
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +23,7 @@ from jobrun.store.open import BUSY_TIMEOUT, open_for_writing
 from jobrun.store.place import identity, wal_path
 from jobrun.store.prune import Pruned, drop_definitions, prune_store
 from jobrun.store.snapshot import Snapshot, read_last_ended, read_snapshot
+from jobrun.store.statements import ROWS_AT_ONCE, Values
 from jobrun.store.stretches import statements_of
 from jobrun.store.trouble import words_for
 from jobrun.store.writes import write_of
@@ -262,12 +264,21 @@ class _Refused(Exception):
 def _write(connection: sqlite3.Connection, facts: Sequence[Fact]) -> None:
     """Write the batch, in as few statements as it needs. Raises _Refused or IntegrityError."""
     for statement, rows in statements_of(facts):
-        if len(rows) == 1:
-            changed = connection.execute(statement.sql, rows[0]).rowcount
+        left = rows if statement.together is None else _write_together(connection, statement.together, rows)
+        if len(left) == 1:
+            changed = connection.execute(statement.sql, left[0]).rowcount
         else:
-            changed = connection.executemany(statement.sql, rows).rowcount
+            changed = connection.executemany(statement.sql, left).rowcount if left else 0
         if statement.guarded and changed != len(rows):
             raise _Refused
+
+
+def _write_together(connection: sqlite3.Connection, text: str, rows: list[Values]) -> list[Values]:
+    """Write as many rows as can be in statements for several. Returns the others."""
+    whole = len(rows) - len(rows) % ROWS_AT_ONCE
+    for first in range(0, whole, ROWS_AT_ONCE):
+        connection.execute(text, list(chain.from_iterable(rows[first : first + ROWS_AT_ONCE])))
+    return rows[whole:]
 
 
 _NEWEST = "SELECT created_at FROM runs ORDER BY id DESC LIMIT 1"
