@@ -130,8 +130,8 @@ class Calls:
         worker = call.worker
         assert worker is not None
         began = self._over(call)
-        worker.unwritten = [f"{call.files.prefix}.{name}" for name in ("out", "err") if not message.get(name)]
         has_output = bool(message.get("out") or message.get("err"))
+        worker.unwritten = (call.files.prefix, message.get("out"), message.get("err"))
         outputs = self._keep_output(call) if has_output else ()
         may_have_left = message.get("children") is True or not (worker.is_reaper or not kin.has_strangers())
         left = self._sweep(call, worker) if may_have_left and not call.job.leave_children else 0
@@ -157,7 +157,7 @@ class Calls:
         began = self._over(call)
         written = read_status(Path(call.files.status))
         left = 0 if call.job.leave_children else self._sweep(call, worker)
-        worker.unwritten = []
+        worker.unwritten = None
         outputs = self._keep_output(call)
         report = read_tail(call.files.status) if written is not None else None
         whole_exit = exit if written is None else written
@@ -261,6 +261,8 @@ class Calls:
         it, `streams` which output files may be there besides those in `outputs`.
         """
         prefix = call.files.prefix
+        if not (has_files or outputs or streams or call.is_stopped) and data_of(call.job, call.run) is None:
+            return [call.files.status]
         stay = {output.stream for output in outputs if output.path is not None}
         names = [name for name in (*streams, *(output.stream for output in outputs)) if name not in stay]
         if data_of(call.job, call.run) is not None:

@@ -42,6 +42,7 @@ _AT_ONCE = 64
 _MOST_ENTRIES = LARGEST_DATAGRAM - 256
 # One for all workers: a message is read and understood before the next one is.
 _BUFFER = bytearray(LARGEST_DATAGRAM * 2)
+_VIEW = memoryview(_BUFFER)
 
 
 @dataclass(slots=True, eq=False)
@@ -92,7 +93,7 @@ class Worker:
         self.by_job: dict[str, int] = {}
         self.told: set[int] = set()
         self.revoked: dict[str, str] = {}
-        self.unwritten: list[str] = []
+        self.unwritten: tuple[str, object, object] | None = None
         self.runs_done = 0
         self.is_retiring = False
         self.retiring_since: float | None = None
@@ -205,7 +206,7 @@ class Worker:
             if not size:
                 return
             with suppress(ValueError, RecursionError):
-                told = json.loads(_BUFFER[:size].decode())
+                told = json.loads(str(_VIEW[:size], "utf-8"))
                 # The end of one call and the begin of the next come together.
                 for message in told if isinstance(told, list) else (told,):
                     if isinstance(message, dict):
@@ -264,8 +265,12 @@ class Worker:
         if not has_heirs:
             drop_worker_files(self.child.files.status)
         drop_paths(self.revoked.values())
-        # The empty output files of its last call, which it would have used again.
-        drop_paths(self.unwritten)
+        if self.unwritten is not None:
+            # The empty output files of its last call, which it would have used again.
+            prefix, *sizes = self.unwritten
+            drop_paths(
+                f"{prefix}.{name}" for name, size in zip(("out", "err"), sizes, strict=True) if not size
+            )
         self.close()
 
     def close(self) -> None:

@@ -224,6 +224,8 @@ def _drop_waiting(run: Run, event: StopRequested, _job: Job) -> Step:
 def _exited(run: Run, event: Exited, job: Job) -> Step:
     end = judge(run, event.exit, job, oom=event.oom, report=event.report)
     end = _ended_in_time(end, run, event.at)
+    if end.outcome is Outcome.SUCCEEDED:
+        return _to(run, _done(end), end)
     if end.cause is Cause.SHUTDOWN:
         return _give_back(run, end)
     if end.outcome is Outcome.LOST:
@@ -235,9 +237,11 @@ def _came_and_went(run: Run, event: Exited, job: Job) -> Step:
     """An attempt whose end is known by the time its begin is told: most calls that take a moment."""
     if event.began is None:
         return _exited(run, event, job)
-    began = _started(run, event.began, job)
-    ended = _exited(began.after, event, job)
-    return Step(ended.after, began.facts + ended.facts, ended.effects, through=began.after)
+    began = event.began
+    running = run.moved(Running(began.process, began.at))
+    ended = _exited(running, event, job)
+    started = AttemptStarted(run.fence, began.process, began.at)
+    return Step(ended.after, (started, *ended.facts), ended.effects, through=running)
 
 
 def _ended_in_time(end: AttemptEnd, run: Run, now: Instant) -> AttemptEnd:

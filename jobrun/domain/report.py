@@ -83,6 +83,8 @@ def read_report(mapping: object) -> Report:
     """The report in the JSON object that a call gives back."""
     if not isinstance(mapping, Mapping):
         return Report()
+    if len(mapping) == 1 and "result" in mapping:
+        return Report(result_text(mapping["result"]))
     return Report(
         result=result_text(mapping.get("result")),
         error=read_raised(mapping.get("error")),
@@ -155,6 +157,8 @@ def progress_text(progress: Progress) -> str:
 
 
 def _json(value: object) -> str | None:
+    if type(value) is int:
+        return str(value)
     # What `storable` makes of half a surrogate pair is its escape in JSON too.
     try:
         return storable(_encode(value))

@@ -16,6 +16,7 @@ _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _MOST_SPARES = 500
 # Of file systems that know no second name for a file.
 _NO_LINKS = (errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES)
+_NO_TIMES = "0m0.000000s 0m0.000000s"
 _BEGAN = b"began\n".ljust(HEADER_SIZE - 1) + b"\n"
 
 
@@ -125,8 +126,9 @@ class StatusFile:
 
     def complete(self, code: int, times: tuple[float, float, float, float], report: str) -> bool:
         """Write the end. Returns whether the report is in it: a full disk has room for the rest only."""
-        lines = [f"{_time(times[0])} {_time(times[1])}", f"{_time(times[2])} {_time(times[3])}"]
-        header = f"began\nexit {code}\n{lines[0]}\n{lines[1]}\nend\n".encode("ascii")
+        own = f"{_time(times[0])} {_time(times[1])}"
+        children = f"{_time(times[2])} {_time(times[3])}" if times[2] or times[3] else _NO_TIMES
+        header = f"began\nexit {code}\n{own}\n{children}\nend\n".encode("ascii")
         header = header.ljust(HEADER_SIZE - 1) + b"\n"
         tail = self._tail if report == "{}" else f"{self._worker[:-1]},{report[1:]}".encode()
         fd = self._descriptor()
@@ -175,5 +177,5 @@ def _write(fd: int, raw: bytes, offset: int) -> None:
 
 def _time(seconds: float) -> str:
     """A span as the shell's `times` writes it."""
-    minutes = int(seconds // 60)
-    return f"{minutes}m{max(0.0, seconds - 60 * minutes):.6f}s"
+    whole = max(0, round(seconds * 1e6))
+    return f"{whole // 60_000_000}m{whole // 1_000_000 % 60}.{whole % 1_000_000:06d}s"
