@@ -25,6 +25,9 @@ from apscheduler.triggers.base import BaseTrigger
 from jobrun.daemon.book import ScheduleId
 from jobrun.domain.instants import Instant, from_datetime, to_datetime
 
+# The last of a sleep, in seconds, that is not slept: processor time that each moment costs at most.
+_AWAKE = 0.0012
+
 NextAt = Callable[[ScheduleId, Instant], Instant | None]
 
 
@@ -66,6 +69,21 @@ class _Scheduler(AsyncIOScheduler):  # type: ignore[misc]
     """
 
     _is_asked = False
+    _due = 0.0
+
+    def _start_timer(self, wait_seconds: float | None) -> None:
+        """Sleep until just before the moment: the loop sleeps whole milliseconds, and rounds up."""
+        self._stop_timer()
+        if wait_seconds is not None:
+            self._due = self._eventloop.time() + wait_seconds
+            self._timeout = self._eventloop.call_later(max(0.0, wait_seconds - _AWAKE), self._wait_awake)
+
+    def _wait_awake(self) -> None:
+        """Let everything else in the loop have its turns until the moment has come."""
+        if self._eventloop.time() < self._due:
+            self._timeout = self._eventloop.call_soon(self._wait_awake)
+        else:
+            self.wakeup()
 
     def wakeup(self) -> None:
         """Compare all alarms with the clock as soon as the loop comes to it."""

@@ -44,7 +44,11 @@ class Hands(Protocol):
     """What carries out effects: the supervisor of processes and the timers."""
 
     def carry_out(self, effect: Effect) -> None:
-        """Do it now; failures come back as events."""
+        """Do it now, or at `settle`; failures come back as events."""
+        ...
+
+    def settle(self) -> None:
+        """All effects of a batch were told: do what is better done for several of them together."""
         ...
 
 
@@ -228,6 +232,8 @@ class Engine:
         assert self.hands is not None and self.alarms is not None
         for effect in batch.effects:
             self.hands.carry_out(effect)
+        if batch.effects:
+            self.hands.settle()
         for where in batch.disarm:
             self.alarms.disarm(where)
         for where in batch.rearm:

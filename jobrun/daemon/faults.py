@@ -216,6 +216,9 @@ class _GuardedHands:
         self._hands.carry_out(effect)
         self._fault.passes(f"{name}.after")
 
+    def settle(self) -> None:
+        self._hands.settle()
+
 
 class _Torn(list[Fact]):
     """Facts of which the last is never handed over: the daemon dies with its transaction open."""

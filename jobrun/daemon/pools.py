@@ -84,7 +84,7 @@ class Pools:
         return iter(self._crew)
 
     def start(self, run: Run, job: Job) -> None:
-        """Have the run's current attempt made by a worker, in a moment. Raises SpawnRefused."""
+        """Have the run's current attempt made by a worker, from `hand_out` on. Raises SpawnRefused."""
         kind, number = self._kind_of(run, job)
         fence = run.fence
         name = str(fence)
@@ -92,10 +92,12 @@ class Pools:
         call = Call(run, job, kind, number, files, fence)
         self._calls.add(call)
         self._waiting.setdefault(kind.pool, deque()).append(call)
-        if not self._hungry:
-            # Calls that are decided in one batch are handed out together.
-            asyncio.get_running_loop().call_soon(self._feed_hungry)
         self._hungry.add(kind.pool)
+
+    def hand_out(self) -> None:
+        """Give what was started to workers, as far as there are any for it."""
+        while self._hungry:
+            self._feed(self._hungry.pop())
 
     def carry_out(self, effect: Effect) -> None:
         """Do what the engine decided about a call."""
@@ -190,11 +192,6 @@ class Pools:
     def _spool_of(self, kind: WorkerKind) -> str:
         owner = kind.who.owner
         return self._spool if owner is None else f"{self._spool}/u{owner}"
-
-    def _feed_hungry(self) -> None:
-        hungry, self._hungry = self._hungry, set()
-        for pool in hungry:
-            self._feed(pool)
 
     def _feed(self, name: str) -> None:
         """Hand out what waits, as far as there are workers for it; start what is missing."""

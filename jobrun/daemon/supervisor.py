@@ -125,6 +125,10 @@ class Supervisor:
                 if watch is not None and not watch.ended:
                     self._act(watch, effect)
 
+    def settle(self) -> None:
+        """Hand out the calls of a batch together."""
+        self._pools.hand_out()
+
     def files_of(self, run: Run, job: Job) -> AttemptFiles:
         """Where the files of the run's current attempt are."""
         return attempt_files(

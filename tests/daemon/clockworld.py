@@ -51,6 +51,8 @@ class Hands:
         self.world = world
         self.delays: dict[int, Instant] = {}
 
+    def settle(self) -> None: ...
+
     def carry_out(self, effect: ev.Effect) -> None:
         world = self.world
         if isinstance(effect, ev.WakeAt):

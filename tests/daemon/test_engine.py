@@ -54,6 +54,8 @@ class NotingHands:
         self.alive: dict[Fence, bool] = {}
         self.waiting: list[int] = []
 
+    def settle(self) -> None: ...
+
     def carry_out(self, effect: ev.Effect) -> None:
         match effect:
             case ev.StartAttempt():
