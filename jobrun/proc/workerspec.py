@@ -1,4 +1,4 @@
-"""What a worker needs to be started, and which calls it can take.
+"""What a worker needs to be started, which calls it can take, and the messages to it.
 
 A worker is started like an attempt: a session of its own under the surrounding
 sh, so that how it ended is known whoever is left to see it. It takes the calls
@@ -9,7 +9,7 @@ environment, search path, umask and nice value.
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,14 @@ from jobrun.proc import inheritance
 from jobrun.proc.account import Account, account
 from jobrun.proc.cgroup import Delegated
 from jobrun.proc.checkpoints import checkpoint_environment
-from jobrun.proc.environment import STORE_ID, data_of, job_environment, run_environment
+from jobrun.proc.environment import (
+    STORE_ID,
+    common_environment,
+    data_of,
+    job_environment,
+    own_environment,
+    run_environment,
+)
 from jobrun.proc.files import attempt_files
 from jobrun.proc.script import RUN_ARGV, limit_lines, sh_argv, surround
 from jobrun.proc.spec import (
@@ -42,6 +49,8 @@ WORKER = "JOBRUN_WORKER"
 _WORKER_FILE = Path(__file__).parent.parent / "task" / "worker.py"
 # What a datagram between daemon and worker may hold; the kernel's default buffer is 208 KiB.
 LARGEST_DATAGRAM = 64 << 10
+# A call of which more is to be said goes by a file, so that many fit into a datagram.
+_LARGEST_ENTRY = 16 << 10
 # Made once: `json.dumps` makes an encoder for each call that wants short separators.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -163,8 +172,8 @@ def worker_spec(
     )
 
 
-def hello(kind: WorkerKind, pool: Pool, number: int, leader: ProcessIdentity) -> bytes:
-    """The first message to a worker."""
+def hello(kind: WorkerKind, pool: Pool, number: int, leader: ProcessIdentity, *, spool: str) -> bytes:
+    """The first message to a worker. `spool` is the folder in which the files of its calls lie."""
     return _text(
         {
             "op": "hello",
@@ -172,6 +181,7 @@ def hello(kind: WorkerKind, pool: Pool, number: int, leader: ProcessIdentity) ->
             "leader": [leader.pid, leader.start_ticks, leader.boot_id],
             "python_path": list(kind.python_path),
             "cwd": kind.cwd,
+            "spool": spool,
             "on_start": pool.on_start,
             "on_stop": pool.on_stop,
         }
@@ -183,61 +193,63 @@ def retire() -> bytes:
     return _text({"op": "retire"})
 
 
-def call_words(job: Job, kind: WorkerKind) -> str:
-    """The part of a call's message that is the same for all of a job's runs: worked out once."""
+def job_text(number: int, job: Job, kind: WorkerKind, *, store_id: str, spool: str, worker: int) -> bytes:
+    """The message that says what all calls under this number share: said once. Raises SpawnRefused."""
     body = job.body
     assert isinstance(body, PythonCall)
     limits = job.limits
-    words = {
-        "target": target_of(body, kind.env),
-        "args": list(body.args),
-        "kwargs": dict(body.kwargs),
-        "soft": soft_limit(job),
-        "cpu": seconds(limits.cpu_time) if limits.cpu_time is not None else None,
-        "memory": limits.memory,
-        "open_files": limits.open_files,
-    }
-    return _encode(words)[1:-1]
-
-
-def call_text(
-    job: Job,
-    run: Run,
-    files: CallFiles,
-    kind: WorkerKind,
-    words: str,
-    *,
-    store_id: str,
-    base_environ: Mapping[str, str],
-) -> bytes:
-    """The message that makes a worker take the run's current attempt. Raises SpawnRefused."""
-    env = run_environment(job, run, files.prefix, store_id)
-    if job.checkpoint is not None or run.resume_from is not None:
-        where = files.state_dir
-        told = {**kind.env, **env}
-        env |= checkpoint_environment(job, run, where, env=told, base=base_environ, who=kind.who)
-    own = _encode(
+    text = _text(
         {
-            "op": "call",
-            "fence": files.name,
-            "env": env,
-            "status": files.status,
-            "out": f"{files.prefix}.out",
-            "err": f"{files.prefix}.err" if job.output is OutputMode.SPLIT else None,
-            "data": data_of(job, run),
-            "data_file": f"{files.prefix}.data",
-            "stop_file": f"{files.prefix}.stop",
+            "op": "job",
+            "job": number,
+            "target": target_of(body, kind.env),
+            "args": list(body.args),
+            "kwargs": dict(body.kwargs),
+            "soft": soft_limit(job),
+            "cpu": seconds(limits.cpu_time) if limits.cpu_time is not None else None,
+            "memory": limits.memory,
+            "open_files": limits.open_files,
+            "env": common_environment(job, store_id),
+            "split": job.output is OutputMode.SPLIT,
         }
     )
-    text = f"{own[:-1]},{words}}}".encode()
-    return text if len(text) <= LARGEST_DATAGRAM else _by_file(text, files, kind.who)
+    if len(text) <= LARGEST_DATAGRAM:
+        return text
+    path = f"{spool}/{Fence(0, worker)}.job{number}"
+    write_private(path, text, kind.who, "write the job")
+    return _text({"op": "job", "job": number, "file": path})
 
 
-def _by_file(text: bytes, files: CallFiles, who: Account) -> bytes:
-    """A call too large for a datagram lies in a file of the spool; the worker removes it."""
+def call_entry(
+    job: Job, run: Run, files: CallFiles, kind: WorkerKind, *, base_environ: Mapping[str, str]
+) -> str:
+    """What a worker is told of the run's current attempt, as JSON. Raises SpawnRefused.
+
+    Its fence says everything that the job's message has not said, unless the
+    run has variables or data of its own.
+    """
+    env = own_environment(job, run)
+    if job.checkpoint is not None or run.resume_from is not None:
+        told = {**kind.env, **run_environment(job, run, files.prefix, None)}
+        where = files.state_dir
+        env |= checkpoint_environment(job, run, where, env=told, base=base_environ, who=kind.who)
+    data = data_of(job, run)
+    if not env and data is None:
+        return f'"{files.name}"'
+    entry = _encode([files.name, env or None, data])
+    return entry if len(entry) <= _LARGEST_ENTRY else _by_file(entry, files, kind.who)
+
+
+def calls_text(number: int, entries: Sequence[str]) -> bytes:
+    """The message that makes a worker take these calls of a job, one after the other."""
+    return f'{{"op":"calls","job":{number},"calls":[{",".join(entries)}]}}'.encode()
+
+
+def _by_file(entry: str, files: CallFiles, who: Account) -> str:
+    """A call too large for a message lies in a file of the spool; the worker removes it."""
     path = f"{files.prefix}.call"
-    write_private(path, text, who, "write the call")
-    return _text({"op": "call", "fence": files.name, "file": path})
+    write_private(path, entry.encode(), who, "write the call")
+    return _encode([files.name, None, None, path])
 
 
 def _text(message: Mapping[str, object]) -> bytes:
@@ -247,10 +259,11 @@ def _text(message: Mapping[str, object]) -> bytes:
 __all__ = [
     "LARGEST_DATAGRAM",
     "WorkerKind",
-    "call_text",
-    "call_words",
+    "call_entry",
+    "calls_text",
     "env_file_marks",
     "hello",
+    "job_text",
     "retire",
     "worker_kind",
     "worker_spec",

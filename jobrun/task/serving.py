@@ -1,4 +1,4 @@
-"""The warm worker: takes calls from the daemon one at a time, and makes each as a fresh process would.
+"""The warm worker: takes sheaves of calls from the daemon, and makes each as a fresh process would.
 
 What every call leaves on disk is complete before the daemon is told, so that
 nothing is lost if either of them dies. A call that was received and not begun
@@ -20,6 +20,7 @@ from jobrun.task.codewatch import CodeWatch
 from jobrun.task.importing import set_path
 from jobrun.task.making import make_call
 from jobrun.task.notes import forget_notes
+from jobrun.task.orders import Orders, fence_of
 from jobrun.task.report import error_facts, say, traceback_text
 from jobrun.task.results import write_whole
 from jobrun.task.running import to_its_end
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from jobrun.task.orders import Call
+
 _OUT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -44,6 +47,7 @@ class Worker:
     def __init__(self, fd: int) -> None:
         self._channel = Channel(fd)
         self._streams = Streams()
+        self._orders = Orders()
         self._watch = CodeWatch()
         self._before = leftovers.Bystanders()
         self._usage = Usage()
@@ -74,7 +78,9 @@ class Worker:
             if message["op"] == "hello":
                 if not self._start(message):
                     return 1
-            elif self._take(message):
+            elif message["op"] == "job":
+                self._orders.note(message)
+            elif self._take_all(message["job"], message["calls"]):
                 break
         self._stop()
         return 0
@@ -82,6 +88,7 @@ class Worker:
     def _start(self, hello: dict[str, Any]) -> bool:
         """Get ready for calls. Returns whether the start hook, if there is one, has succeeded."""
         set_path(hello["python_path"])
+        self._orders.spool = hello["spool"]
         facts = {"worker": hello["worker"], "pid": os.getpid(), "leader": hello["leader"]}
         self._status = StatusFile(json.dumps(facts), hello["worker"])
         self._watch.begin([*hello["python_path"], *([hello["cwd"]] if hello.get("cwd") else [])])
@@ -123,27 +130,29 @@ class Worker:
         self._streams.flush()
         self._streams.restore()
 
-    def _take(self, message: dict[str, Any]) -> bool:
+    def _take_all(self, job: int, entries: list[Any]) -> bool:
+        """Make a sheaf of calls, one after the other. Returns whether the worker is to end now."""
+        last = len(entries) - 1
+        return any(self._take(job, entry, is_followed=place < last) for place, entry in enumerate(entries))
+
+    def _take(self, job: int, entry: str | list[Any], *, is_followed: bool) -> bool:
         """Make one call, or say why not. Returns whether the worker is to end now."""
-        fence = message.get("fence")
-        if self._is_stale:
-            self._channel.send(f'{{"op":"stale","fence":{json.dumps(fence)}}}')
-            return False
-        if self._channel.is_closed():
+        fence = fence_of(entry)
+        if not self._is_stale and self._channel.is_closed():
             return True
-        if "file" in message:
-            try:
-                message = _read_away(message["file"])
-            except (OSError, ValueError) as error:
-                self._refuse(fence, error, "read the call")
-                return False
-            fence = message["fence"]
-        if self._watch.is_changed():
+        if not self._is_stale and self._watch.is_changed():
             self._end_after_this()
-            return self._take(message)
-        if not self._claim(message):
+        if self._is_stale:
+            self._channel.send(f'{{"op":"stale","fence":"{fence}"}}')
             return False
-        self._make(message)
+        try:
+            call = self._orders.call(job, entry)
+        except (OSError, ValueError) as error:
+            self._refuse(fence, error, "read the call")
+            return False
+        if not self._claim(call):
+            return False
+        self._make(call, is_followed=is_followed)
         return self._channel.is_lost
 
     def _end_after_this(self) -> None:
@@ -151,30 +160,30 @@ class Worker:
         self._is_stale = True
         self._channel.close_reading()
 
-    def _claim(self, call: dict[str, Any]) -> bool:
+    def _claim(self, call: Call) -> bool:
         """Make the files of the call. Returns whether it is ours to make."""
-        fence = call["fence"]
+        prefix = call.prefix
         try:
-            self._status.claim(call["status"])
+            self._status.claim(f"{prefix}.status")
         except FileExistsError:
-            self._channel.send(f'{{"op":"dropped","fence":"{fence}"}}')
+            self._channel.send(f'{{"op":"dropped","fence":"{call.fence}"}}')
             return False
         except OSError as error:
-            self._refuse(fence, error, f"create the status file {call['status']}")
+            self._refuse(call.fence, error, f"create the status file {prefix}.status")
             return False
-        doing = f"write the data file {call.get('data_file')}"
+        doing = f"write the data file {prefix}.data"
         try:
-            if call.get("data") is not None and call.get("data_file"):
-                write_whole(call["data_file"], call["data"])
-            doing = f"open the log file {call['out']}"
-            self._streams.begin(call["out"], call["err"])
+            if call.data is not None:
+                write_whole(f"{prefix}.data", call.data)
+            doing = f"open the log file {prefix}.out"
+            self._streams.begin(f"{prefix}.out", f"{prefix}.err" if call.job.is_split else None)
         except OSError as error:
             self._status.drop()
-            self._refuse(fence, error, doing)
+            self._refuse(call.fence, error, doing)
             return False
         return True
 
-    def _refuse(self, fence: str | None, error: Exception, doing: str) -> None:
+    def _refuse(self, fence: str, error: Exception, doing: str) -> None:
         number = getattr(error, "errno", None) or errno.EIO
         sentence = f"cannot {doing}: {os.strerror(number)}"
         message = {"op": "refused", "fence": fence, "errno": number, "sentence": sentence}
@@ -183,24 +192,24 @@ class Worker:
             # Perhaps earlier calls have used it all up, in which case only another process helps.
             self._end_after_this()
 
-    def _make(self, call: dict[str, Any]) -> None:
-        fence, target = call["fence"], call["target"]
-        self._surroundings.enter(call["env"], [target])
-        soft = call.get("soft") or {}
-        changed = STOPPING.expect(soft.get("signal"), soft.get("after"), call.get("stop_file"))
+    def _make(self, call: Call, *, is_followed: bool) -> None:
+        job = call.job
+        args, kwargs = job.arguments()
+        self._surroundings.enter(call.variables(), [job.target])
+        changed = STOPPING.expect(job.soft_signal, job.soft_after, f"{call.prefix}.stop")
         if changed:
             self._surroundings.expect_handlers(changed)
         self._is_importing = False
         STOPPING.arm()
-        self._channel.send(f'{{"op":"begun","fence":"{fence}","at":{time.time_ns() // 1000}}}')
+        self._channel.send(f'{{"op":"begun","fence":"{call.fence}","at":{time.time_ns() // 1000}}}')
         self._watch.begin_call()
         self._usage.begin()
-        self._surroundings.limit(call.get("cpu"), call.get("memory"), call.get("open_files"))
+        self._surroundings.limit(job.cpu, job.memory, job.open_files)
         code, report = make_call(
             self._find,
-            target,
-            call["args"],
-            call["kwargs"],
+            job.target,
+            args,
+            kwargs,
             before=self._before,
             lift_limits=self._surroundings.lift_limits,
         )
@@ -219,7 +228,7 @@ class Worker:
             retire = retire or "children"
         out, err = self._streams.end(may_keep=not children)
         is_kept = self._status.complete(code, times, report)
-        has_said = exists(call["env"].get("JOBRUN_NOTES")) or exists(call["env"].get("JOBRUN_RESULT"))
+        has_said = exists(f"{call.prefix}.notes") or exists(f"{call.prefix}.result")
         forget_notes()
         self._watch.note()
         user, system = round((times[0] + times[2]) * 1e6), round((times[1] + times[3]) * 1e6)
@@ -229,11 +238,19 @@ class Worker:
             retire = "descriptors"
         if retire is not None:
             self._end_after_this()
+        unusual = (
+            (f',"rss":{rss}' if rss != "null" else "")
+            + (f',"out":{out}' if out else "")
+            + (f',"err":{err}' if err else "")
+            + (',"children":true' if children else "")
+            + (',"said":true' if has_said else "")
+            + (f',"retire":"{retire}"' if retire is not None else "")
+            + (f',"report":{report}' if report != "{}" else "")
+        )
         self._channel.send_soon(
-            f'{{"op":"ended","fence":"{fence}","exit":{code},"at":{at},"user":{user},"system":{system},'
-            f'"rss":{rss},"out":{out},"err":{err},"children":{"true" if children else "false"},'
-            f'"said":{"true" if has_said else "false"},'
-            f'"retire":{"null" if retire is None else json.dumps(retire)},"report":{report}}}'
+            f'{{"op":"ended","fence":"{call.fence}","exit":{code},"at":{at},"user":{user},"system":{system}'
+            f"{unusual}}}",
+            is_followed=is_followed,
         )
 
     def _find(self, target: str) -> Callable[..., Any]:
@@ -250,20 +267,12 @@ class Worker:
         return function
 
 
-def exists(path: str | None) -> bool:
+def exists(path: str) -> bool:
     """Whether there is a file of that name."""
     try:
-        return path is not None and bool(os.stat(path))
+        return bool(os.stat(path))
     except OSError:
         return False
-
-
-def _read_away(path: str) -> dict[str, Any]:
-    """A call that was too large for a message, from its file, which is removed."""
-    with open(path, "rb") as file:
-        raw = file.read()
-    os.unlink(path)
-    return json.loads(raw.decode("utf-8"))  # type: ignore[no-any-return]
 
 
 def main(argv: list[str]) -> int:

@@ -1,5 +1,6 @@
 """A real worker over a real socket: what the daemon will be to it, for tests."""
 
+import itertools
 import json
 import os
 import select
@@ -18,6 +19,9 @@ from jobrun.task.codewatch import _GRAIN
 
 WORKER = Path(__file__).parents[2] / "jobrun" / "task" / "worker.py"
 PATIENCE = 30.0
+FILES = ("status", "out", "err", "data", "stop", "notes", "result")
+# What a worker does not say of a call's end, since it is usual.
+USUAL = {"rss": None, "out": 0, "err": 0, "children": False, "said": False, "retire": None, "report": {}}
 OLD = sorted(Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python3.9"))
 INTERPRETERS = [sys.executable, *map(str, OLD[-1:])]
 
@@ -33,6 +37,7 @@ class WorkerRig:
         self.socket.settimeout(PATIENCE)
         self.process: subprocess.Popen[bytes] | None = None
         self._told: list[dict[str, Any]] = []
+        self._jobs: list[str] = []
         self._runs = 0
         self._argv: list[str] = []
 
@@ -72,8 +77,15 @@ class WorkerRig:
         return self
 
     def greet(self, **hello: Any) -> dict[str, Any]:
-        self.send({"op": "hello", "worker": 7, "leader": [1, 2, "boot"], "python_path": [], **hello})
+        self.spool.mkdir(exist_ok=True)
+        usual = {"worker": 7, "leader": [1, 2, "boot"], "python_path": [], "spool": str(self.spool)}
+        self.send({"op": "hello", **usual, **hello})
         return self.receive()
+
+    @property
+    def spool(self) -> Path:
+        """Where the files of its calls lie."""
+        return self.home / "spool"
 
     def send(self, message: dict[str, Any]) -> None:
         self.socket.send(json.dumps(message).encode())
@@ -94,44 +106,42 @@ class WorkerRig:
             return True
 
     def request(self, target: str, *args: Any, **more: Any) -> dict[str, Any]:
-        """The message of a call with files of its own."""
+        """A call that can be sent: what is said of its job and of itself, and where its files will lie."""
         self._runs += 1
         fence = f"{self._runs}.1"
-        base = self.home / "spool"
-        base.mkdir(exist_ok=True)
-        env = {
-            "JOBRUN_RUN_ID": str(self._runs),
-            "JOBRUN_ATTEMPT": "1",
-            "JOBRUN_MAX_ATTEMPTS": "3",
-            "JOBRUN_JOB": "job",
-            "JOBRUN_QUEUE": "default",
-            "JOBRUN_RESULT": str(base / f"{fence}.result"),
-            "JOBRUN_NOTES": str(base / f"{fence}.notes"),
-            **more.pop("env", {}),
-        }
-        return {
-            "op": "call",
-            "fence": fence,
+        job = {
             "target": target,
             "args": list(args),
-            "kwargs": {},
-            "env": env,
-            "status": str(base / f"{fence}.status"),
-            "out": str(base / f"{fence}.out"),
-            "err": None,
-            "data": None,
-            "data_file": str(base / f"{fence}.data"),
-            "soft": None,
-            "cpu": None,
-            "memory": None,
-            "open_files": None,
-            **more,
+            "kwargs": more.pop("kwargs", {}),
+            "env": {"JOBRUN_MAX_ATTEMPTS": "3", "JOBRUN_JOB": "job", "JOBRUN_QUEUE": "default"},
+            "soft": more.pop("soft", None),
+            "cpu": more.pop("cpu", None),
+            "memory": more.pop("memory", None),
+            "open_files": more.pop("open_files", None),
+            "split": more.pop("split", False),
         }
+        own = more.pop("env", None), more.pop("data", None)
+        assert not more, f"a call has no {more}"
+        files = {name: str(self.spool / f"{fence}.{name}") for name in FILES}
+        return {"fence": fence, "job": job, "entry": [fence, *own] if any(own) else fence, **files}
+
+    def job_number(self, job: dict[str, Any]) -> int:
+        """The number of a job, which the worker has been told when this returns."""
+        text = json.dumps(job)
+        if text not in self._jobs:
+            self._jobs.append(text)
+            self.send({"op": "job", "job": self._jobs.index(text), **job})
+        return self._jobs.index(text)
+
+    def give(self, *requests: dict[str, Any]) -> None:
+        """Send calls: those of one job that follow one another in one sheaf."""
+        for number, sheaf in itertools.groupby(requests, lambda request: self.job_number(request["job"])):
+            self.send({"op": "calls", "job": number, "calls": [request["entry"] for request in sheaf]})
 
     def begin(self, target: str, *args: Any, **more: Any) -> "Call":
         """Send a call, and wait until the worker says it has begun."""
         call = self.request(target, *args, **more)
-        self.send(call)
+        self.give(call)
         begun = self.receive()
         assert begun["op"] == "begun", begun
         assert begun["fence"] == call["fence"]
@@ -196,10 +206,16 @@ class Call:
         self.rig, self.request, self.ended = rig, request, ended
 
     def end(self) -> "Call":
-        self.ended = self.rig.receive()
+        self.ended = {**USUAL, **self.rig.receive()}
         assert self.ended["op"] == "ended", self.ended
         assert self.ended["fence"] == self.request["fence"]
         return self
+
+    def signal(self, number: int) -> None:
+        """As the daemon does: a TERM that means this call is announced by a file."""
+        if number == signal.SIGTERM:
+            Path(self.request["stop"]).touch()
+        self.rig.signal(number)
 
     @property
     def code(self) -> int:

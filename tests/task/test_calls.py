@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.task.support import WorkerRig
+from tests.task.support import USUAL, Call, WorkerRig
 
 TASKS = '''
 import asyncio, os, sys, jobrun.task
@@ -72,16 +72,13 @@ def test_a_call_in_messages_and_in_its_status_file(calls: WorkerRig):
         "pid": calls.pid,
         "leader": [1, 2, "boot"],
     }
-    done = begun.end()
+    said = calls.receive()
+    assert set(said) == {"op", "fence", "exit", "at", "user", "system", "rss", "report"}
+    assert (said["op"], said["fence"], said["exit"]) == ("ended", "1.1", 0)
+    assert said["rss"] > 1 << 20
+    done = Call(calls, begun.request, {**USUAL, **said})
     assert (done.code, done.result, done.exit_code) == (0, 3, 0)
     assert done.tail == {"worker": 7, "pid": calls.pid, "leader": [1, 2, "boot"], "result": 3}
-    assert set(done.ended) == {
-        *("op", "fence", "exit", "at", "user", "system", "rss"),
-        *("out", "err", "children", "said", "retire", "report"),
-    }
-    assert done.ended["retire"] is None
-    assert done.ended["children"] is False
-    assert done.ended["rss"] > 1 << 20
     assert done.path.read_bytes()[255:256] == b"\n"
 
 
@@ -113,7 +110,7 @@ def test_results(calls: WorkerRig, target: str, args: list, result: object):
 def test_a_result_file_that_is_not_json_is_remarked_upon(calls: WorkerRig):
     done = calls.call("tasks:left", "not json")
     assert (done.code, done.report) == (0, {})
-    assert done.out.startswith(f"jobrun: the result in {done.request['env']['JOBRUN_RESULT']} is not kept (")
+    assert done.out.startswith(f"jobrun: the result in {done.request['result']} is not kept (")
 
 
 def test_a_kept_result_stands_beside_an_error(calls: WorkerRig):
@@ -133,7 +130,7 @@ def test_yields_are_progress(calls: WorkerRig):
 def test_an_async_generator(calls: WorkerRig):
     done = calls.call("tasks:async_steps")
     assert (done.code, done.report) == (0, {})
-    assert json.loads(Path(done.request["env"]["JOBRUN_NOTES"]).read_bytes()[:1024])["percent"] == 75.0
+    assert json.loads(Path(done.request["notes"]).read_bytes()[:1024])["percent"] == 75.0
 
 
 def test_yields_that_are_no_progress_are_remarked_upon_once(calls: WorkerRig):
@@ -148,8 +145,6 @@ def test_the_context(calls: WorkerRig):
         "JOBRUN_CHECKPOINT_DIR": "/c",
         "JOBRUN_RESUME_FROM": "/c/x",
     }
-    spool = calls.home / "spool"
-    env["JOBRUN_DATA"] = str(spool / "1.1.data")
     done = calls.call("tasks:context", env=env, data='{"ü": [1]}')
     assert done.result[:6] == [1, 1, 3, "job", "default", {"ü": [1]}]
     assert done.result[7:] == ["/c", "/c/x"]
@@ -164,17 +159,18 @@ def test_cwd_and_python_path_come_first(calls: WorkerRig):
 
 
 def test_a_large_call_comes_in_a_file(calls: WorkerRig):
-    request = calls.request("tasks:size", "x" * 3_000_000)
+    request = calls.request("tasks:context", env={"JOBRUN_QUEUE": "q"}, data=json.dumps("x" * 500_000))
     path = calls.home / "large.json"
-    path.write_text(json.dumps(request))
-    calls.send({"op": "call", "fence": request["fence"], "file": str(path)})
+    path.write_text(json.dumps(request["entry"]))
+    calls.give({**request, "entry": [request["fence"], None, None, str(path)]})
     assert calls.receive()["op"] == "begun"
-    assert calls.receive()["report"] == {"result": 3_000_000}
+    assert calls.receive()["report"] is True
+    assert Call(calls, request, {}).tail["result"][4:6] == ["q", "x" * 500_000]
     assert not path.exists()
 
 
 def test_a_large_call_whose_file_is_gone_is_refused(calls: WorkerRig):
-    calls.send({"op": "call", "fence": "9.1", "file": str(calls.home / "no.json")})
+    calls.give({**calls.request("tasks:add", 1), "entry": ["9.1", None, None, str(calls.home / "no.json")]})
     refused = calls.receive()
     assert (refused["op"], refused["fence"], refused["errno"]) == ("refused", "9.1", 2)
     assert calls.call("tasks:add", 1).result == 1
@@ -199,7 +195,7 @@ def test_a_result_over_a_mebibyte_is_an_error(calls: WorkerRig):
 def test_calls_sent_ahead_are_made_one_after_the_other(calls: WorkerRig):
     requests = [calls.request("tasks:add", number) for number in range(50)]
     for request in requests:
-        calls.send(request)
+        calls.give(request)
     seen = [calls.receive() for _ in range(100)]
     assert [message["op"] for message in seen] == ["begun", "ended"] * 50
     assert [message["fence"] for message in seen[::2]] == [request["fence"] for request in requests]
@@ -264,7 +260,7 @@ if __name__ == "__main__":
         request = calls.request(script)
 
         def answer() -> str:
-            calls.send(request)
+            calls.give(request)
             return calls.receive()["op"]
 
         seen = answer()

@@ -65,9 +65,8 @@ def test_both_streams_in_order(calls: WorkerRig):
 
 
 def test_split_streams(calls: WorkerRig):
-    for number in range(3):
-        err = calls.home / "spool" / f"{number}.err"
-        done = calls.call("tasks:both", err=str(err))
+    for _ in range(3):
+        done = calls.call("tasks:both", split=True)
         assert (done.out, done.err) == ("to out\n", "to err\n")
         assert (done.ended["out"], done.ended["err"]) == (7, 7)
     together = calls.call("tasks:both")
