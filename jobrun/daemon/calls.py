@@ -126,7 +126,7 @@ class Calls:
             left_behind=max(left, call.escaped),
         )
         told = report if isinstance(report, dict) else {}
-        has_said = message.get("said") is not False
+        has_said = message.get("said") is True
         if has_said:
             self._finish(call, exit, outputs, said(call.files.prefix, told))
         else:

@@ -21,7 +21,7 @@ from jobrun.proc.output import drop_paths
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spec import Marker
 from jobrun.proc.tree import kill_tree
-from jobrun.proc.workerspec import WorkerKind
+from jobrun.proc.workerspec import WorkerKind, calls_text
 
 # A policy that has not answered after this long, in seconds, is ended and asked anew.
 _PATIENCE = 10.0
@@ -71,7 +71,7 @@ class Policies:
                 self._fails(pool.name, asked, f"it has not answered for {_PATIENCE:g} s")
                 kill_tree(asked.worker.identity, Marker(0, self._store_id))
             return
-        if asked.worker.send(self._question(asked, [backlog, busy, pool.min, most])):
+        if all(map(asked.worker.send, self._question(asked, [backlog, busy, pool.min, most]))):
             asked.since = now
 
     def forget(self, still: Mapping[str, Pool]) -> None:
@@ -104,22 +104,12 @@ class Policies:
         self._crew.retire(self._asked.pop(name).worker, "its pool has no such function any more")
 
     def _prefix(self, worker: Worker) -> str:
-        return f"{self._places.attempts}/0.{worker.number}.asked"
+        return f"{worker.child.files.spool}/{_name(worker)}"
 
-    def _question(self, asked: _Asked, args: list[int]) -> bytes:
-        prefix = self._prefix(asked.worker)
-        call: dict[str, Any] = {
-            "op": "call",
-            "fence": "0.0",
-            "target": asked.function,
-            "args": args,
-            "kwargs": {},
-            "env": {},
-            "status": f"{prefix}.status",
-            "out": f"{prefix}.out",
-            "err": None,
-        }
-        return json.dumps(call).encode()
+    def _question(self, asked: _Asked, args: list[int]) -> tuple[bytes, bytes]:
+        words = {"target": asked.function, "args": args, "kwargs": {}, "env": {}, "split": False}
+        job = json.dumps({"op": "job", "job": 0, **words}).encode()
+        return job, calls_text(0, [f'"{_name(asked.worker)}"'])
 
     def _hear(self, worker: Worker, message: Mapping[str, Any]) -> None:
         operation = message.get("op")
@@ -155,3 +145,8 @@ class Policies:
         prefix = self._prefix(worker)
         drop_paths([f"{prefix}.status", f"{prefix}.out"])
         self._crew.part_with(worker, exit, has_heirs=False)
+
+
+def _name(worker: Worker) -> str:
+    """What stands in place of a run's fence in a question: the files for it are the worker's own."""
+    return f"0.{worker.number}.asked"

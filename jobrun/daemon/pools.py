@@ -27,7 +27,15 @@ from jobrun.proc.files import has_begun
 from jobrun.proc.output import drop_paths
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spool import revoke
-from jobrun.proc.workerspec import CallFiles, WorkerKind, call_text, call_words, env_file_marks, worker_kind
+from jobrun.proc.workerspec import (
+    CallFiles,
+    WorkerKind,
+    call_entry,
+    calls_text,
+    env_file_marks,
+    job_text,
+    worker_kind,
+)
 
 # So many workers of one kind may end before they have made a call; then their calls fail.
 _MOST_STILLBORN = 3
@@ -176,9 +184,8 @@ class Pools:
         if known is not None and marks is not None and known[0] == marks:
             return known[1:]
         kind = worker_kind(job, self._environ)
-        words = call_words(job, kind)
-        self._kinds[run.definition_id] = (marks, kind, words)
-        return kind, words
+        self._kinds[run.definition_id] = (marks, kind, "")
+        return kind, ""
 
     def _spool_of(self, kind: WorkerKind) -> str:
         owner = kind.who.owner
@@ -224,19 +231,16 @@ class Pools:
     def _give(self, worker: Worker, call: Call) -> bool:
         """Hand it over; False if the worker cannot take it now."""
         try:
-            text = call_text(
-                call.job,
-                call.run,
-                call.files,
-                call.kind,
-                call.words,
-                store_id=self._store_id,
-                base_environ=self._environ,
+            number, spool = call.run.definition_id, self._spool_of(call.kind)
+            job = job_text(
+                number, call.job, call.kind, store_id=self._store_id, spool=spool, worker=worker.number
             )
+            entry = call_entry(call.job, call.run, call.files, call.kind, base_environ=self._environ)
+            text = calls_text(number, [entry])
         except SpawnRefused as refusal:
             self._refused(call, refusal)
             return True
-        return worker.give(call, text)
+        return worker.send(job) and worker.give(call, text)
 
     def _refused(self, call: Call, refusal: SpawnRefused) -> None:
         if refusal.is_host_trouble:

@@ -278,6 +278,6 @@ def start_worker(
     finally:
         theirs.close()
     worker = Worker(number, kind, pool, child, ours)
-    worker.send(hello(kind, pool, number, child.identity))
+    worker.send(hello(kind, pool, number, child.identity, spool=str(child.files.spool)))
     kin.note_idle(child.identity)
     return worker
