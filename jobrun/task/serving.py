@@ -132,8 +132,13 @@ class Worker:
 
     def _take_all(self, job: int, entries: list[Any]) -> bool:
         """Make a sheaf of calls, one after the other. Returns whether the worker is to end now."""
-        last = len(entries) - 1
-        return any(self._take(job, entry, is_followed=place < last) for place, entry in enumerate(entries))
+        self._usage.note_children()
+        rest = len(entries)
+        for entry in entries:
+            rest -= 1
+            if self._take(job, entry, is_followed=rest > 0):
+                return True
+        return False
 
     def _take(self, job: int, entry: str | list[Any], *, is_followed: bool) -> bool:
         """Make one call, or say why not. Returns whether the worker is to end now."""
@@ -222,13 +227,16 @@ class Worker:
             retire = retire or "import"
         if leftovers.left_threads(self._before):
             retire = retire or "threads"
-        children = leftovers.left_children(self._before)
+        children = False
+        if leftovers.has_children():
+            children = leftovers.left_children(self._before)
+            self._usage.note_children()
         if children:
             # They live in this worker's session: the next call's could not be told from them.
             retire = retire or "children"
         out, err = self._streams.end(may_keep=not children)
         is_kept = self._status.complete(code, times, report)
-        has_said = exists(f"{call.prefix}.notes") or exists(f"{call.prefix}.result")
+        has_said = _is_there(f"{call.prefix}.notes") or _is_there(f"{call.prefix}.result")
         forget_notes()
         self._watch.note()
         user, system = round((times[0] + times[2]) * 1e6), round((times[1] + times[3]) * 1e6)
@@ -267,12 +275,9 @@ class Worker:
         return function
 
 
-def exists(path: str) -> bool:
-    """Whether there is a file of that name."""
-    try:
-        return bool(os.stat(path))
-    except OSError:
-        return False
+def _is_there(path: str) -> bool:
+    # Not by `stat`, which makes an exception of a file that is not there.
+    return os.access(path, os.F_OK)
 
 
 def main(argv: list[str]) -> int:

@@ -1,6 +1,5 @@
 """The spare files behind the claims: used again when they are free, made anew when they are not."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def make(status: StatusFile, path: Path, report: str = "{}") -> None:
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_a_forgotten_calls_file_is_used_again(status: StatusFile, tmp_path: Path):
@@ -35,7 +34,9 @@ def test_a_forgotten_calls_file_is_used_again(status: StatusFile, tmp_path: Path
     for number in range(5):
         path = tmp_path / f"{number}.1.status"
         make(status, path, '{"result":"' + "x" * (5000 if number == 2 else 10) + '"}')
-        assert path.read_bytes().startswith(b"began\nexit 0\n1m1.500000s 0m0.250000s\n0m0.000000s 0m0.000000s\n")
+        assert path.read_bytes().startswith(
+            b"began\nexit 0\n1m1.500000s 0m0.250000s\n0m0.000000s 0m0.000000s\n"
+        )
         path.unlink()
     assert spares(tmp_path) == ["0.7.spare1"]
     assert open_files() == before
