@@ -134,11 +134,12 @@ class Worker:
         """Make a sheaf of calls, one after the other. Returns whether the worker is to end now."""
         self._usage.note_children()
         rest = len(entries)
+        is_over = False
         for entry in entries:
             rest -= 1
-            if self._take(job, entry, is_followed=rest > 0):
-                return True
-        return False
+            is_over = is_over or self._take(job, entry, is_followed=rest > 0)
+        self._streams.come_back()
+        return is_over
 
     def _take(self, job: int, entry: str | list[Any], *, is_followed: bool) -> bool:
         """Make one call, or say why not. Returns whether the worker is to end now."""
@@ -206,8 +207,9 @@ class Worker:
             self._surroundings.expect_handlers(changed)
         self._is_importing = False
         STOPPING.arm()
-        self._channel.send(f'{{"op":"begun","fence":"{call.fence}","at":{time.time_ns() // 1000}}}')
-        self._watch.begin_call()
+        now = time.time_ns()
+        self._channel.send(f'{{"op":"begun","fence":"{call.fence}","at":{now // 1000}}}')
+        self._watch.begin_call(now)
         self._usage.begin()
         self._surroundings.limit(job.cpu, job.memory, job.open_files)
         code, report = make_call(
@@ -234,7 +236,7 @@ class Worker:
         if children:
             # They live in this worker's session: the next call's could not be told from them.
             retire = retire or "children"
-        out, err = self._streams.end(may_keep=not children)
+        out, err = self._streams.end(may_keep=not children, is_followed=is_followed)
         is_kept = self._status.complete(code, times, report)
         has_said = _is_there(f"{call.prefix}.notes") or _is_there(f"{call.prefix}.result")
         forget_notes()

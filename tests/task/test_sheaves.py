@@ -16,6 +16,9 @@ def grow(list, dict): list.append(1); dict["n"] = dict.get("n", 0) + 1; return [
 def size(text): return len(text)
 def told(): return {k: v for k, v in os.environ.items() if k.startswith("JOBRUN_")}
 def leave_thread(): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+def say(): print("said by a call")
+def nothing(): pass
+def goodbye(): print("said by the hook")
 def wait():
     pathlib.Path("ready").write_text("x")
     while not os.path.exists("go"): time.sleep(0.005)
@@ -149,6 +152,25 @@ def test_a_worker_that_dies_in_a_sheaf_has_claimed_one_call(calls: WorkerRig):
     calls.signal(9)
     calls.wait()
     assert [Path(request["status"]).exists() for request in requests] == [True, False, False]
+
+
+@pytest.mark.parametrize("last", ["made", "taken back", "refused"])
+@pytest.mark.parametrize("first", ["nothing", "say"])
+def test_what_is_printed_after_a_sheaf_is_in_the_workers_log(rig: WorkerRig, first: str, last: str):
+    rig.write("tasks.py", TASKS)
+    calls = rig.start(on_stop="tasks:goodbye")
+    before, after = calls.request(f"tasks:{first}"), calls.request(f"tasks:{first}")
+    if last == "taken back":
+        Path(after["status"]).touch()
+    if last == "refused":
+        Path(after["out"]).mkdir()
+    calls.give(before, after)
+    calls.retire()
+    assert calls.said() == "said by the hook\n"
+    said = "said by a call\n"
+    for request in (before, after)[: 2 if last == "made" else 1]:
+        path = Path(request["out"])
+        assert (path.read_text() if first == "say" else path.exists()) == (said if first == "say" else False)
 
 
 def test_an_empty_sheaf_is_no_trouble(calls: WorkerRig):
