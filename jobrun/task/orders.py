@@ -42,7 +42,7 @@ class Job:
         self.cpu: float | None = words.get("cpu")
         self.memory: int | None = words.get("memory")
         self.open_files: int | None = words.get("open_files")
-        self.env: dict[str, str] = words["env"]
+        self.env = _encoded(words["env"])
         self.is_split: bool = words["split"]
         self._args: list[Any] = words["args"]
         self._kwargs: dict[str, Any] = words["kwargs"]
@@ -72,20 +72,21 @@ class Call:
         self.data = data
         self._own = own
 
-    def variables(self) -> dict[str, str]:
-        """All that the call has in its environment besides the worker's own."""
-        run, _, attempt = self.fence.partition(".")
+    def variables(self) -> dict[bytes, bytes]:
+        """All that the call has in its environment besides the worker's own, as the kernel has it."""
+        prefix = os.fsencode(self.prefix)
+        run, _, attempt = self.fence.encode("ascii").partition(b".")
         env = {
             **self.job.env,
-            "JOBRUN_RUN_ID": run,
-            "JOBRUN_ATTEMPT": attempt,
-            "JOBRUN_RESULT": f"{self.prefix}.result",
-            "JOBRUN_NOTES": f"{self.prefix}.notes",
+            b"JOBRUN_RUN_ID": run,
+            b"JOBRUN_ATTEMPT": attempt,
+            b"JOBRUN_RESULT": prefix + b".result",
+            b"JOBRUN_NOTES": prefix + b".notes",
         }
         if self.data is not None:
-            env["JOBRUN_DATA"] = f"{self.prefix}.data"
+            env[b"JOBRUN_DATA"] = prefix + b".data"
         if self._own is not None:
-            env.update(self._own)
+            env.update(_encoded(self._own))
         return env
 
 
@@ -119,6 +120,10 @@ class Orders:
 def fence_of(entry: str | list[Any]) -> str:
     """The fence of an entry, whether or not the rest of it can be had."""
     return entry if isinstance(entry, str) else entry[0]
+
+
+def _encoded(env: dict[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
 
 
 def _read_away(path: str) -> Any:

@@ -40,9 +40,9 @@ class Surroundings:
     """The state of the process between calls."""
 
     def __init__(self) -> None:
-        self._environ = os.environ
-        self._given: dict[str, str] = {}
-        self._own: dict[str, str] = {}
+        self._environ, self._environb = os.environ, os.environb
+        self._given: dict[bytes, bytes] = {}
+        self._own: dict[bytes, bytes] = {}
         self._limits = [*map(resource.getrlimit, _LIMITS)]
         self._account = _account()
         self._priority = os.getpriority(os.PRIO_PROCESS, 0)
@@ -64,22 +64,21 @@ class Surroundings:
         self._is_collecting = gc.isenabled()
         self._variables = dict(_variables())
 
-    def enter(self, env: dict[str, str], argv: list[str]) -> None:
+    def enter(self, env: dict[bytes, bytes], argv: list[str]) -> None:
         """Give the call its variables and arguments. One of the last call that this one has not goes."""
-        given = self._given
+        environ, given = self._environb, self._given
         for name, value in env.items():
             if given.get(name) != value:
-                if name not in given and name in self._environ:
-                    self._own[name] = self._environ[name]
-                self._environ[name] = value
-        if len(given) != len(env) or given.keys() != env.keys():
+                if name not in given and name in environ:
+                    self._own[name] = environ[name]
+                environ[name] = self._variables[name] = value
+        if given.keys() != env.keys():
             for name in given.keys() - env.keys():
                 if name in self._own:
-                    self._environ[name] = self._own.pop(name)
+                    environ[name] = self._variables[name] = self._own.pop(name)
                 else:
-                    del self._environ[name]
+                    del environ[name], self._variables[name]
         self._given = env
-        self._variables = dict(_variables())
         self._argv[:] = self._words = argv
 
     def leave(self) -> None:

@@ -55,6 +55,11 @@ class Told:
         return orders.call(3, entry)
 
 
+def told(call: Call) -> dict[str, str]:
+    """The variables of a call."""
+    return {os.fsdecode(name): os.fsdecode(value) for name, value in call.variables().items()}
+
+
 BODY = PythonCall("tasks:f")
 
 
@@ -81,7 +86,7 @@ def test_a_warm_call_is_told_what_a_fresh_one_is(
     run = rig.run(**fields)
     call = Told(rig, job).call(run)
     fresh = {name: value for name, value in rig.spec(job, run).env.items() if name.startswith("JOBRUN_")}
-    assert call.variables() == fresh
+    assert told(call) == fresh
     data = Path(fresh["JOBRUN_DATA"]).read_text() if "JOBRUN_DATA" in fresh else None
     assert call.data == data
 
@@ -127,7 +132,7 @@ def test_a_file_that_cannot_be_written_is_refused(rig: Rig) -> None:
 def test_the_directory_of_checkpoints_may_name_the_run(rig: Rig) -> None:
     job = rig.job(BODY, checkpoint=Checkpoint(dir="kept/${JOBRUN_RUN_ID}"))
     run = rig.run()
-    assert Told(rig, job).call(run).variables()["JOBRUN_CHECKPOINT_DIR"] == f"{rig.home}/kept/{run.id}"
+    assert told(Told(rig, job).call(run))["JOBRUN_CHECKPOINT_DIR"] == f"{rig.home}/kept/{run.id}"
 
 
 def test_hello_names_the_spool(rig: Rig) -> None:
