@@ -7,10 +7,12 @@ not answer, the built-in rule holds.
 """
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jobrun.conf.paths import Places
 from jobrun.daemon.crew import Crew, CrewSetting
 from jobrun.daemon.worker import Worker
 from jobrun.domain.job import Pool
@@ -19,11 +21,10 @@ from jobrun.proc.output import drop_paths
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spec import Marker
 from jobrun.proc.tree import kill_tree
-from jobrun.proc.workerspec import WorkerKind, calls_text, plain_job_text
+from jobrun.proc.workerspec import WorkerKind, calls_text
 
 # A policy that has not answered after this long, in seconds, is ended and asked anew.
 _PATIENCE = 10.0
-_QUESTION = 1
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Policies:
     """Asks, and remembers the last answers. Lives in the loop's thread."""
 
     def __init__(self, setting: CrewSetting) -> None:
+        self._places: Places = setting.places
         self._store_id = setting.store_id
         self._log = setting.log
         self._crew = Crew(setting, heard=self._hear, listened=lambda _worker: None, ended=self._ended)
@@ -69,7 +71,7 @@ class Policies:
                 self._fails(pool.name, asked, f"it has not answered for {_PATIENCE:g} s")
                 kill_tree(asked.worker.identity, Marker(0, self._store_id))
             return
-        if self._send_question(asked, [backlog, busy, pool.min, most]):
+        if all(map(asked.worker.send, self._question(asked, [backlog, busy, pool.min, most]))):
             asked.since = now
 
     def forget(self, still: Mapping[str, Pool]) -> None:
@@ -102,13 +104,12 @@ class Policies:
         self._crew.retire(self._asked.pop(name).worker, "its pool has no such function any more")
 
     def _prefix(self, worker: Worker) -> str:
-        return f"{worker.child.files.spool}/{_fence(worker)}"
+        return f"{worker.child.files.spool}/{_name(worker)}"
 
-    def _send_question(self, asked: _Asked, args: list[int]) -> bool:
-        """The question is a call like any other, of a run that does not exist."""
-        worker = asked.worker
-        words = plain_job_text(_QUESTION, asked.function, args)
-        return worker.send(words) and worker.send(calls_text(_QUESTION, [f'"{_fence(worker)}"']))
+    def _question(self, asked: _Asked, args: list[int]) -> tuple[bytes, bytes]:
+        words = {"target": asked.function, "args": args, "kwargs": {}, "env": {}, "split": False}
+        job = json.dumps({"op": "job", "job": 0, **words}).encode()
+        return job, calls_text(0, [f'"{_name(asked.worker)}"'])
 
     def _hear(self, worker: Worker, message: Mapping[str, Any]) -> None:
         operation = message.get("op")
@@ -146,6 +147,6 @@ class Policies:
         self._crew.part_with(worker, exit, has_heirs=False)
 
 
-def _fence(worker: Worker) -> str:
-    """No run has the id 0: the files of a question begin with what else is the worker's own."""
+def _name(worker: Worker) -> str:
+    """What stands in place of a run's fence in a question: the files for it are the worker's own."""
     return f"0.{worker.number}.asked"

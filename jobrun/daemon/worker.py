@@ -329,6 +329,6 @@ def start_worker(
     finally:
         theirs.close()
     worker = Worker(number, kind, pool, child, ours)
-    worker.send(hello(kind, pool, number, child.identity, str(spec.files.spool)))
+    worker.send(hello(kind, pool, number, child.identity, spool=str(spec.files.spool)))
     kin.note_idle(child.identity)
     return worker

@@ -56,43 +56,47 @@ def job_environment(job: Job, *, base: Mapping[str, str], account: Account) -> d
     return env
 
 
-def run_environment(job: Job, run: Run, prefix: str, store_id: str) -> dict[str, str]:
+def run_environment(job: Job, run: Run, prefix: str, store_id: str | None) -> dict[str, str]:
     """The variables that tell a run who it is, and where it can say something.
 
-    `prefix` is what the paths of the attempt's files in its spool begin with.
+    `prefix` is what the paths of the attempt's files in its spool begin with. A
+    warm worker derives those of the fence and the prefix itself (`task/orders`).
     """
     env = {
-        **shared_facts(job, store_id),
+        **common_environment(job, store_id),
         RUN_ID: str(run.id),
         ATTEMPT: str(run.attempt),
         "JOBRUN_RESULT": f"{prefix}.result",
         "JOBRUN_NOTES": f"{prefix}.notes",
-        **own_facts(job, run),
+        **own_environment(job, run),
     }
     if data_of(job, run) is not None:
         env["JOBRUN_DATA"] = f"{prefix}.data"
     return env
 
 
-def shared_facts(job: Job, store_id: str) -> dict[str, str]:
-    """Those that are the same for all runs of a job, but for what `own_facts` says of one of them."""
+def common_environment(job: Job, store_id: str | None) -> dict[str, str]:
+    """What all runs of a job are told alike, unless `own_environment` says otherwise.
+
+    `store_id` is None where somebody else says it.
+    """
     return {
-        STORE_ID: store_id,
+        **({STORE_ID: store_id} if store_id is not None else {}),
         "JOBRUN_JOB": job.name,
         "JOBRUN_MAX_ATTEMPTS": str(job.retry.attempts),
         "JOBRUN_QUEUE": job.queue,
     }
 
 
-def own_facts(job: Job, run: Run) -> dict[str, str]:
-    """Those that neither the job nor the attempt's fence tells."""
+def own_environment(job: Job, run: Run) -> dict[str, str]:
+    """What this run is told otherwise or besides; nothing for most runs that no schedule asked for."""
     env: dict[str, str] = {}
-    if run.slot is not None:
-        env["JOBRUN_SCHEDULED_AT"] = to_iso(run.slot.scheduled_at)
     if run.queue != job.queue:
         env["JOBRUN_QUEUE"] = run.queue
     if run.max_attempts != job.retry.attempts:
         env["JOBRUN_MAX_ATTEMPTS"] = str(run.max_attempts)
+    if run.slot is not None:
+        env["JOBRUN_SCHEDULED_AT"] = to_iso(run.slot.scheduled_at)
     return env
 
 

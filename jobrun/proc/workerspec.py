@@ -1,4 +1,4 @@
-"""What a worker needs to be started, and which calls it can take.
+"""What a worker needs to be started, which calls it can take, and the messages to it.
 
 A worker is started like an attempt: a session of its own under the surrounding
 sh, so that how it ended is known whoever is left to see it. It takes the calls
@@ -23,11 +23,11 @@ from jobrun.proc.cgroup import Delegated
 from jobrun.proc.checkpoints import checkpoint_environment
 from jobrun.proc.environment import (
     STORE_ID,
+    common_environment,
     data_of,
     job_environment,
-    own_facts,
+    own_environment,
     run_environment,
-    shared_facts,
 )
 from jobrun.proc.files import attempt_files
 from jobrun.proc.script import RUN_ARGV, limit_lines, sh_argv, surround
@@ -49,6 +49,7 @@ WORKER = "JOBRUN_WORKER"
 _WORKER_FILE = Path(__file__).parent.parent / "task" / "worker.py"
 # What a datagram between daemon and worker may hold; the kernel's default buffer is 208 KiB.
 LARGEST_DATAGRAM = 64 << 10
+# A call of which more is to be said goes by a file, so that many fit into a datagram.
 _LARGEST_ENTRY = 16 << 10
 # Made once: `json.dumps` makes an encoder for each call that wants short separators.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -171,16 +172,16 @@ def worker_spec(
     )
 
 
-def hello(kind: WorkerKind, pool: Pool, number: int, leader: ProcessIdentity, spool: str) -> bytes:
+def hello(kind: WorkerKind, pool: Pool, number: int, leader: ProcessIdentity, *, spool: str) -> bytes:
     """The first message to a worker. `spool` is the folder in which the files of its calls lie."""
     return _text(
         {
             "op": "hello",
             "worker": number,
-            "spool": spool,
             "leader": [leader.pid, leader.start_ticks, leader.boot_id],
             "python_path": list(kind.python_path),
             "cwd": kind.cwd,
+            "spool": spool,
             "on_start": pool.on_start,
             "on_stop": pool.on_stop,
         }
@@ -193,64 +194,62 @@ def retire() -> bytes:
 
 
 def job_text(number: int, job: Job, kind: WorkerKind, *, store_id: str, spool: str, worker: int) -> bytes:
-    """The message that tells a worker what all calls under `number` share. Raises SpawnRefused.
-
-    One too large for a datagram lies in a file of the spool; the worker removes it.
-    """
+    """The message that says what all calls under this number share: said once. Raises SpawnRefused."""
     body = job.body
     assert isinstance(body, PythonCall)
     limits = job.limits
-    text = plain_job_text(
-        number,
-        target_of(body, kind.env),
-        list(body.args),
-        kwargs=dict(body.kwargs),
-        soft=soft_limit(job),
-        cpu=seconds(limits.cpu_time) if limits.cpu_time is not None else None,
-        memory=limits.memory,
-        open_files=limits.open_files,
-        env=shared_facts(job, store_id),
-        split=job.output is OutputMode.SPLIT,
+    text = _text(
+        {
+            "op": "job",
+            "job": number,
+            "target": target_of(body, kind.env),
+            "args": list(body.args),
+            "kwargs": dict(body.kwargs),
+            "soft": soft_limit(job),
+            "cpu": seconds(limits.cpu_time) if limits.cpu_time is not None else None,
+            "memory": limits.memory,
+            "open_files": limits.open_files,
+            "env": common_environment(job, store_id),
+            "split": job.output is OutputMode.SPLIT,
+        }
     )
     if len(text) <= LARGEST_DATAGRAM:
         return text
     path = f"{spool}/{Fence(0, worker)}.job{number}"
-    write_private(path, text, kind.who, "write what the calls of a job share")
+    write_private(path, text, kind.who, "write the job")
     return _text({"op": "job", "job": number, "file": path})
-
-
-def plain_job_text(number: int, target: str, args: Sequence[object], **more: object) -> bytes:
-    """The same for a function that is no job's; what `more` does not name is not wanted."""
-    usual: dict[str, object] = {"kwargs": {}, "soft": None, "cpu": None, "memory": None, "open_files": None}
-    words = {"target": target, "args": args, **usual, "env": {}, "split": False, **more}
-    return _text({"op": "job", "job": number, **words})
 
 
 def call_entry(
     job: Job, run: Run, files: CallFiles, kind: WorkerKind, *, base_environ: Mapping[str, str]
 ) -> str:
-    """The run's current attempt as it stands in a message of calls. Raises SpawnRefused.
+    """What a worker is told of the run's current attempt, as JSON. Raises SpawnRefused.
 
-    One that is large lies in a file of the spool; the worker removes it.
+    Its fence says everything that the job's message has not said, unless the
+    run has variables or data of its own.
     """
-    env, data = own_facts(job, run), data_of(job, run)
+    env = own_environment(job, run)
     if job.checkpoint is not None or run.resume_from is not None:
-        told = {**kind.env, **run_environment(job, run, files.prefix, kind.env.get(STORE_ID, ""))}
+        told = {**kind.env, **run_environment(job, run, files.prefix, None)}
         where = files.state_dir
         env |= checkpoint_environment(job, run, where, env=told, base=base_environ, who=kind.who)
+    data = data_of(job, run)
     if not env and data is None:
         return f'"{files.name}"'
     entry = _encode([files.name, env or None, data])
-    if len(entry) <= _LARGEST_ENTRY:
-        return entry
-    path = f"{files.prefix}.call"
-    write_private(path, entry.encode(), kind.who, "write the call")
-    return _encode([files.name, None, None, path])
+    return entry if len(entry) <= _LARGEST_ENTRY else _by_file(entry, files, kind.who)
 
 
 def calls_text(number: int, entries: Sequence[str]) -> bytes:
-    """The message that makes a worker take calls of the job that it knows under `number`."""
+    """The message that makes a worker take these calls of a job, one after the other."""
     return f'{{"op":"calls","job":{number},"calls":[{",".join(entries)}]}}'.encode()
+
+
+def _by_file(entry: str, files: CallFiles, who: Account) -> str:
+    """A call too large for a message lies in a file of the spool; the worker removes it."""
+    path = f"{files.prefix}.call"
+    write_private(path, entry.encode(), who, "write the call")
+    return _encode([files.name, None, None, path])
 
 
 def _text(message: Mapping[str, object]) -> bytes:
@@ -265,7 +264,6 @@ __all__ = [
     "env_file_marks",
     "hello",
     "job_text",
-    "plain_job_text",
     "retire",
     "worker_kind",
     "worker_spec",

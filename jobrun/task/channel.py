@@ -46,10 +46,13 @@ class Channel:
             return None
         return json.loads(self._buffer[:size].decode("utf-8"))  # type: ignore[no-any-return]
 
-    def send_soon(self, text: str, *, is_next_here: bool) -> None:
-        """Send one message together with the next one, if the next call is there already."""
+    def send_soon(self, text: str, *, is_followed: bool) -> None:
+        """Send one message together with the next one, if the next call is there already.
+
+        `is_followed`: it is, in the message that was received last.
+        """
         self.flush()
-        if not self.is_lost and (is_next_here or self._input.poll(0)):
+        if not self.is_lost and (is_followed or self._input.poll(0)):
             self._held = text
         else:
             self.send(text)

@@ -43,9 +43,9 @@ class CodeWatch:
             self._roots = (*self._roots, root)
             self._count = 0
 
-    def begin_call(self) -> None:
-        """From here on modules may be read."""
-        self._since = time.time_ns()
+    def begin_call(self, now: int) -> None:
+        """From here on modules may be read; nanoseconds of the wall clock."""
+        self._since = now
 
     def note(self) -> None:
         """Take note of modules that were imported since the last `begin_call` or `note`."""

@@ -164,10 +164,8 @@ def has_children() -> bool:
 def left_children(before: Bystanders) -> bool:
     """Whether children go on that were not there before. Zombies are buried, helpers of Python's ended.
 
-    Those it has told about once are known from then on.
+    Those it has told about once are known from then on. To be asked if `has_children`.
     """
-    if not has_children():
-        return False
     mine = _living_strangers(before)
     if mine:
         _stop_helpers(mine, before)

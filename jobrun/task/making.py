@@ -37,7 +37,7 @@ def make_call(
     owner = os.getpid()
     code, text, facts = 0, None, None
     try:
-        begin_result()
+        begin_result(owner)
         try:
             STOPPING.begin()
             try:

@@ -1,4 +1,4 @@
-"""The warm worker: takes calls from the daemon one at a time, and makes each as a fresh process would.
+"""The warm worker: takes sheaves of calls from the daemon, and makes each as a fresh process would.
 
 What every call leaves on disk is complete before the daemon is told, so that
 nothing is lost if either of them dies. A call that was received and not begun
@@ -20,10 +20,10 @@ from jobrun.task.codewatch import CodeWatch
 from jobrun.task.importing import set_path
 from jobrun.task.making import make_call
 from jobrun.task.notes import forget_notes
+from jobrun.task.orders import Orders, fence_of
 from jobrun.task.report import error_facts, say, traceback_text
 from jobrun.task.results import write_whole
 from jobrun.task.running import to_its_end
-from jobrun.task.sheaf import Call, Shared
 from jobrun.task.statusfile import StatusFile
 from jobrun.task.stopping import STOPPING, should_stop
 from jobrun.task.streams import Streams
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from jobrun.task.orders import Call
+
 _OUT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -45,13 +47,11 @@ class Worker:
     def __init__(self, fd: int) -> None:
         self._channel = Channel(fd)
         self._streams = Streams()
+        self._orders = Orders()
         self._watch = CodeWatch()
         self._before = leftovers.Bystanders()
         self._usage = Usage()
         self._functions: dict[str, Callable[..., Any]] = {}
-        self._jobs: dict[int, Shared] = {}
-        self._spool = ""
-        self._has_next = False
         self._is_stale = False
         self._is_importing = False
         self._on_stop: str | None = None
@@ -79,27 +79,16 @@ class Worker:
                 if not self._start(message):
                     return 1
             elif message["op"] == "job":
-                self._jobs[message["job"]] = Shared(message)
-            elif self._take_all(message):
+                self._orders.note(message)
+            elif self._take_all(message["job"], message["calls"]):
                 break
         self._stop()
         return 0
 
-    def _take_all(self, message: dict[str, Any]) -> bool:
-        """Make the calls of one message, one after the other. Returns whether the worker is to end now."""
-        shared, entries = self._jobs[message["job"]], message["calls"]
-        left = len(entries)
-        for entry in entries:
-            left -= 1
-            self._has_next = left > 0
-            if self._take(Call(shared, entry, self._spool)):
-                return True
-        return False
-
     def _start(self, hello: dict[str, Any]) -> bool:
         """Get ready for calls. Returns whether the start hook, if there is one, has succeeded."""
         set_path(hello["python_path"])
-        self._spool = hello["spool"]
+        self._orders.spool = hello["spool"]
         facts = {"worker": hello["worker"], "pid": os.getpid(), "leader": hello["leader"]}
         self._status = StatusFile(json.dumps(facts), hello["worker"])
         self._watch.begin([*hello["python_path"], *([hello["cwd"]] if hello.get("cwd") else [])])
@@ -141,17 +130,35 @@ class Worker:
         self._streams.flush()
         self._streams.restore()
 
-    def _take(self, call: Call) -> bool:
+    def _take_all(self, job: int, entries: list[Any]) -> bool:
+        """Make a sheaf of calls, one after the other. Returns whether the worker is to end now."""
+        self._usage.note_children()
+        rest = len(entries)
+        is_over = False
+        for entry in entries:
+            rest -= 1
+            is_over = is_over or self._take(job, entry, is_followed=rest > 0)
+        self._streams.come_back()
+        return is_over
+
+    def _take(self, job: int, entry: str | list[Any], *, is_followed: bool) -> bool:
         """Make one call, or say why not. Returns whether the worker is to end now."""
+        fence = fence_of(entry)
         if not self._is_stale and self._channel.is_closed():
             return True
-        if self._is_stale or self._watch.is_changed():
-            if not self._is_stale:
-                self._end_after_this()
-            self._channel.send(f'{{"op":"stale","fence":"{call.fence}"}}')
+        if not self._is_stale and self._watch.is_changed():
+            self._end_after_this()
+        if self._is_stale:
+            self._channel.send(f'{{"op":"stale","fence":"{fence}"}}')
             return False
-        if self._claim(call):
-            self._make(call)
+        try:
+            call = self._orders.call(job, entry)
+        except (OSError, ValueError) as error:
+            self._refuse(fence, error, "read the call")
+            return False
+        if not self._claim(call):
+            return False
+        self._make(call, is_followed=is_followed)
         return self._channel.is_lost
 
     def _end_after_this(self) -> None:
@@ -161,27 +168,24 @@ class Worker:
 
     def _claim(self, call: Call) -> bool:
         """Make the files of the call. Returns whether it is ours to make."""
-        fence, prefix = call.fence, call.prefix
+        prefix = call.prefix
         try:
             self._status.claim(f"{prefix}.status")
         except FileExistsError:
-            self._channel.send(f'{{"op":"dropped","fence":"{fence}"}}')
+            self._channel.send(f'{{"op":"dropped","fence":"{call.fence}"}}')
             return False
         except OSError as error:
-            self._refuse(fence, error, f"create the status file {prefix}.status")
+            self._refuse(call.fence, error, f"create the status file {prefix}.status")
             return False
-        out = f"{prefix}.out"
-        doing = "read the call"
+        doing = f"write the data file {prefix}.data"
         try:
-            call.read()
-            doing = f"write the data file {prefix}.data"
             if call.data is not None:
                 write_whole(f"{prefix}.data", call.data)
-            doing = f"open the log file {out}"
-            self._streams.begin(out, f"{prefix}.err" if call.shared.is_split else None)
-        except (OSError, ValueError) as error:
+            doing = f"open the log file {prefix}.out"
+            self._streams.begin(f"{prefix}.out", f"{prefix}.err" if call.job.is_split else None)
+        except OSError as error:
             self._status.drop()
-            self._refuse(fence, error, doing)
+            self._refuse(call.fence, error, doing)
             return False
         return True
 
@@ -194,24 +198,25 @@ class Worker:
             # Perhaps earlier calls have used it all up, in which case only another process helps.
             self._end_after_this()
 
-    def _make(self, call: Call) -> None:
-        fence, shared = call.fence, call.shared
-        target = shared.target
-        self._surroundings.enter(call.env, [target])
-        changed = STOPPING.expect(shared.soft_signal, shared.soft_after, f"{call.prefix}.stop")
+    def _make(self, call: Call, *, is_followed: bool) -> None:
+        job = call.job
+        args, kwargs = job.arguments()
+        self._surroundings.enter(call.variables(), [job.target])
+        changed = STOPPING.expect(job.soft_signal, job.soft_after, f"{call.prefix}.stop")
         if changed:
             self._surroundings.expect_handlers(changed)
         self._is_importing = False
         STOPPING.arm()
-        self._channel.send(f'{{"op":"begun","fence":"{fence}","at":{time.time_ns() // 1000}}}')
-        self._watch.begin_call()
+        now = time.time_ns()
+        self._channel.send(f'{{"op":"begun","fence":"{call.fence}","at":{now // 1000}}}')
+        self._watch.begin_call(now)
         self._usage.begin()
-        self._surroundings.limit(shared.cpu, shared.memory, shared.open_files)
+        self._surroundings.limit(job.cpu, job.memory, job.open_files)
         code, report = make_call(
             self._find,
-            target,
-            shared.args,
-            shared.kwargs,
+            job.target,
+            args,
+            kwargs,
             before=self._before,
             lift_limits=self._surroundings.lift_limits,
         )
@@ -224,16 +229,16 @@ class Worker:
             retire = retire or "import"
         if leftovers.left_threads(self._before):
             retire = retire or "threads"
-        children = leftovers.left_children(self._before)
+        children = False
+        if leftovers.has_children():
+            children = leftovers.left_children(self._before)
+            self._usage.note_children()
         if children:
             # They live in this worker's session: the next call's could not be told from them.
             retire = retire or "children"
-        out, err = self._streams.end(may_keep=not children)
+        out, err = self._streams.end(may_keep=not children, is_followed=is_followed)
         is_kept = self._status.complete(code, times, report)
-        # `access` raises nothing, which costs more than the look itself.
-        has_said = os.access(call.env["JOBRUN_NOTES"], os.F_OK) or os.access(
-            call.env["JOBRUN_RESULT"], os.F_OK
-        )
+        has_said = _is_there(f"{call.prefix}.notes") or _is_there(f"{call.prefix}.result")
         forget_notes()
         self._watch.note()
         user, system = round((times[0] + times[2]) * 1e6), round((times[1] + times[3]) * 1e6)
@@ -243,20 +248,19 @@ class Worker:
             retire = "descriptors"
         if retire is not None:
             self._end_after_this()
-        unusual = "".join(
-            [
-                f',"out":{out}' if out else "",
-                f',"err":{err}' if err else "",
-                ',"children":true' if children else "",
-                ',"said":true' if has_said else "",
-                f',"retire":"{retire}"' if retire is not None else "",
-                f',"report":{report}' if report != "{}" else "",
-            ]
+        unusual = (
+            (f',"rss":{rss}' if rss != "null" else "")
+            + (f',"out":{out}' if out else "")
+            + (f',"err":{err}' if err else "")
+            + (',"children":true' if children else "")
+            + (',"said":true' if has_said else "")
+            + (f',"retire":"{retire}"' if retire is not None else "")
+            + (f',"report":{report}' if report != "{}" else "")
         )
         self._channel.send_soon(
-            f'{{"op":"ended","fence":"{fence}","exit":{code},"at":{at},"user":{user},"system":{system},'
-            f'"rss":{rss}{unusual}}}',
-            is_next_here=self._has_next,
+            f'{{"op":"ended","fence":"{call.fence}","exit":{code},"at":{at},"user":{user},"system":{system}'
+            f"{unusual}}}",
+            is_followed=is_followed,
         )
 
     def _find(self, target: str) -> Callable[..., Any]:
@@ -271,6 +275,11 @@ class Worker:
             self._settle()
             self._functions[target] = function
         return function
+
+
+def _is_there(path: str) -> bool:
+    # Not by `stat`, which makes an exception of a file that is not there.
+    return os.access(path, os.F_OK)
 
 
 def main(argv: list[str]) -> int:

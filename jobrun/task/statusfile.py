@@ -12,11 +12,12 @@ import os
 
 HEADER_SIZE = 256
 _PAGE = 4096
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_OPEN = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_MAKE = _OPEN | os.O_CREAT
+_CLAIM = _MAKE | os.O_EXCL
 _MOST_SPARES = 500
 # Of file systems that know no second name for a file.
 _NO_LINKS = (errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES)
-_NO_TIMES = "0m0.000000s 0m0.000000s"
 _BEGAN = b"began\n".ljust(HEADER_SIZE - 1) + b"\n"
 
 
@@ -66,7 +67,7 @@ class StatusFile:
                     raise
                 self._can_link = False
         self._spare = None
-        fd = os.open(path, _FLAGS, 0o600)
+        fd = os.open(path, _CLAIM, 0o600)
         try:
             _write(fd, _BEGAN + self._tail, 0)
             self._inode = os.fstat(fd).st_ino
@@ -77,8 +78,8 @@ class StatusFile:
         self._path, self._fd = path, fd
 
     def _claim_by_link(self, path: str) -> None:
-        spare = self._free_spare(path.rpartition("/")[0])
-        fd = os.open(spare.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        spare, fd = self._free_spare(path.rpartition("/")[0])
+        self._spares.append(spare)
         try:
             # Blanks over what the last call has left: they mean nothing behind JSON.
             text = (_BEGAN + self._tail).ljust(min(spare.size, _PAGE))
@@ -86,30 +87,35 @@ class StatusFile:
             if spare.size > len(text):
                 os.ftruncate(fd, len(text))
             spare.size = len(text)
-            self._inode = os.fstat(fd).st_ino
             os.link(spare.path, path)
         except OSError:
             os.close(fd)
             raise
         self._path, self._fd, self._spare = path, fd, spare
-        self._spares.append(self._spares.pop(self._spares.index(spare)))
 
-    def _free_spare(self, directory: str) -> _Spare:
-        """The spare file that was used longest ago, if its call is forgotten; else a new one."""
+    def _free_spare(self, directory: str) -> tuple[_Spare, int]:
+        """The spare file that was used longest ago, if its call is forgotten; else a new one. It is open."""
         if self._spares:
-            oldest = self._spares[0]
+            oldest = self._spares.pop(0)
             try:
-                if os.stat(oldest.path).st_nlink == 1:
-                    return oldest
-            except OSError:
-                self._spares.remove(oldest)
+                fd = os.open(oldest.path, _OPEN)
+            except FileNotFoundError:
+                pass
+            else:
+                about = os.fstat(fd)
+                if about.st_nlink == 1:
+                    self._inode = about.st_ino
+                    return oldest, fd
+                os.close(fd)
+                self._spares.insert(0, oldest)
         if len(self._spares) >= _MOST_SPARES:
             # Somebody else gives our files further names: then each call has one of its own.
             raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
         self._made += 1
         spare = _Spare(f"{directory}/0.{self._number}.spare{self._made}")
-        self._spares.append(spare)
-        return spare
+        fd = os.open(spare.path, _MAKE, 0o600)
+        self._inode = os.fstat(fd).st_ino
+        return spare, fd
 
     def drop(self) -> None:
         """Take the claim back: nothing was run."""
@@ -126,9 +132,8 @@ class StatusFile:
 
     def complete(self, code: int, times: tuple[float, float, float, float], report: str) -> bool:
         """Write the end. Returns whether the report is in it: a full disk has room for the rest only."""
-        own = f"{_time(times[0])} {_time(times[1])}"
-        children = f"{_time(times[2])} {_time(times[3])}" if times[2] or times[3] else _NO_TIMES
-        header = f"began\nexit {code}\n{own}\n{children}\nend\n".encode("ascii")
+        lines = [f"{_time(times[0])} {_time(times[1])}", f"{_time(times[2])} {_time(times[3])}"]
+        header = f"began\nexit {code}\n{lines[0]}\n{lines[1]}\nend\n".encode("ascii")
         header = header.ljust(HEADER_SIZE - 1) + b"\n"
         tail = self._tail if report == "{}" else f"{self._worker[:-1]},{report[1:]}".encode()
         fd = self._descriptor()
@@ -163,7 +168,7 @@ class StatusFile:
         except OSError:
             pass
         try:
-            return os.open(self._path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            return os.open(self._path, _OPEN)
         except OSError:
             return -1
 
@@ -177,5 +182,7 @@ def _write(fd: int, raw: bytes, offset: int) -> None:
 
 def _time(seconds: float) -> str:
     """A span as the shell's `times` writes it."""
-    whole = max(0, round(seconds * 1e6))
-    return f"{whole // 60_000_000}m{whole // 1_000_000 % 60}.{whole % 1_000_000:06d}s"
+    if not seconds:
+        return "0m0.000000s"
+    minutes = int(seconds // 60)
+    return f"{minutes}m{max(0.0, seconds - 60 * minutes):.6f}s"

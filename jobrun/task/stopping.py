@@ -75,10 +75,11 @@ class Stopping:
             soft_signal = None
         self.soft_signal = soft_signal
         self.soft_at = None if after is None else time.monotonic() + after
-        wanted = [soft_signal, None if after is None else SIGALRM]
-        changed = [n for n in wanted if n is not None and _signal.getsignal(n) != self.on_signal]
-        for number in changed:
-            _signal.signal(number, self.on_signal)
+        changed = []
+        for number in (soft_signal, None if after is None else SIGALRM):
+            if number is not None and _signal.getsignal(number) != self.on_signal:
+                _signal.signal(number, self.on_signal)
+                changed.append(number)
         return changed
 
     def arm(self) -> None:

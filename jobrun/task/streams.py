@@ -33,7 +33,7 @@ class _OutFile:
                 self.path = path
                 return self.fd
             except OSError:
-                self.close()
+                self.discard()
         self.fd = os.open(path, _LOG, 0o600)
         self._inode = os.fstat(self.fd).st_ino
         self.path = path
@@ -75,7 +75,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._out, self._err = _OutFile(), _OutFile()
-        self._is_split = False
+        self._is_split = self._is_away = False
         self._log = [(fd, os.fstat(fd).st_ino) for fd in (os.dup(1), os.dup(2))]
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         os.dup2(null, 0)
@@ -110,13 +110,18 @@ class Streams:
             self._flush_c(None)
         self._set_objects()
 
-    def end(self, *, may_keep: bool) -> tuple[int, int]:
+    def end(self, *, may_keep: bool, is_followed: bool) -> tuple[int, int]:
         """Point them back at the worker's own log. Returns the sizes of both files.
 
         `may_keep`: nobody else can write to the files any more, so an empty one may serve again.
+        `is_followed`: the next call comes at once and points them at its own, or `come_back` is called.
         """
         sizes = self._out.size(), self._err.size() if self._is_split else 0
-        self.restore()
+        self._is_away = is_followed and may_keep and not any(sizes)
+        if self._is_away:
+            self._restore_input()
+        else:
+            self.restore()
         if sizes[0] or not may_keep:
             self._out.close()
         if self._is_split and (sizes[1] or not may_keep):
@@ -134,12 +139,21 @@ class Streams:
             except OSError:
                 is_intact = False
                 _point_at_null(number, os.O_WRONLY)
+        self._restore_input()
+        return is_intact
+
+    def come_back(self) -> None:
+        """No call comes that points them at files of its own."""
+        if self._is_away:
+            self._is_away = False
+            self.restore()
+
+    def _restore_input(self) -> None:
         try:
             if os.fstat(0).st_rdev != self._null:
                 _point_at_null(0, os.O_RDONLY)
         except OSError:
             _point_at_null(0, os.O_RDONLY)
-        return is_intact
 
     def discard(self) -> None:
         """Remove the empty files that wait for a next call."""

@@ -32,7 +32,7 @@ _LIMITS = (
     resource.RLIMIT_STACK,
 )
 _TIMERS = (_signal.ITIMER_REAL, _signal.ITIMER_VIRTUAL, _signal.ITIMER_PROF)
-_NO_TIMER = (0.0, 0.0)
+_NO_TIMERS = [(0.0, 0.0)] * len(_TIMERS)
 _HOOKS = ("excepthook", "unraisablehook", "displayhook", "breakpointhook")
 
 
@@ -40,10 +40,10 @@ class Surroundings:
     """The state of the process between calls."""
 
     def __init__(self) -> None:
-        self._environ = os.environ
-        self._given: dict[str, str] = {}
-        self._own: dict[str, str] = {}
-        self._limits = [resource.getrlimit(kind) for kind in _LIMITS]
+        self._environ, self._environb = os.environ, os.environb
+        self._given: dict[bytes, bytes] = {}
+        self._own: dict[bytes, bytes] = {}
+        self._limits = [*map(resource.getrlimit, _LIMITS)]
         self._account = _account()
         self._priority = os.getpriority(os.PRIO_PROCESS, 0)
         self._argv, self._words = sys.argv, list(sys.argv)
@@ -53,7 +53,7 @@ class Surroundings:
         """Take what is now for what is to be put back: at the start, and after an import."""
         self._cwd = _directory()
         self._umask = _umask()
-        self._handlers = [_signal.getsignal(number) for number in _SIGNALS]
+        self._handlers = [*map(_signal.getsignal, _SIGNALS)]
         self._mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
         self._locale = _locale.setlocale(_locale.LC_ALL, None)
         self._path, self._entries = sys.path, list(sys.path)
@@ -64,22 +64,21 @@ class Surroundings:
         self._is_collecting = gc.isenabled()
         self._variables = dict(_variables())
 
-    def enter(self, env: dict[str, str], argv: list[str]) -> None:
+    def enter(self, env: dict[bytes, bytes], argv: list[str]) -> None:
         """Give the call its variables and arguments. One of the last call that this one has not goes."""
-        given = self._given
+        environ, given = self._environb, self._given
         for name, value in env.items():
             if given.get(name) != value:
-                if name not in given and name in self._environ:
-                    self._own[name] = self._environ[name]
-                self._environ[name] = value
-        if len(given) != len(env) or given.keys() != env.keys():
+                if name not in given and name in environ:
+                    self._own[name] = environ[name]
+                environ[name] = self._variables[name] = value
+        if given.keys() != env.keys():
             for name in given.keys() - env.keys():
                 if name in self._own:
-                    self._environ[name] = self._own.pop(name)
+                    environ[name] = self._variables[name] = self._own.pop(name)
                 else:
-                    del self._environ[name]
+                    del environ[name], self._variables[name]
         self._given = env
-        self._variables = dict(_variables())
         self._argv[:] = self._words = argv
 
     def leave(self) -> None:
@@ -118,9 +117,12 @@ class Surroundings:
 
     def lift_limits(self) -> str | None:
         """The worker's own limits again. Returns what `put_back` does."""
+        limits = [*map(resource.getrlimit, _LIMITS)]
+        if limits == self._limits:
+            return None
         stuck = None
-        for kind, before in zip(_LIMITS, self._limits):
-            if resource.getrlimit(kind) != before:
+        for kind, now, before in zip(_LIMITS, limits, self._limits):
+            if now != before:
                 try:
                     resource.setrlimit(kind, before)
                 except (OSError, ValueError):
@@ -135,10 +137,10 @@ class Surroundings:
         return _tried(lambda: os.chdir(cwd), "cwd")
 
     def _put_back_signals(self) -> None:
-        for timer in _TIMERS:
-            if _signal.getitimer(timer) != _NO_TIMER:
+        if [*map(_signal.getitimer, _TIMERS)] != _NO_TIMERS:
+            for timer in _TIMERS:
                 _signal.setitimer(timer, 0)
-        handlers = [_signal.getsignal(number) for number in _SIGNALS]
+        handlers = [*map(_signal.getsignal, _SIGNALS)]
         if handlers != self._handlers:
             for number, now, before in zip(_SIGNALS, handlers, self._handlers):
                 if now != before and before is not None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from jobrun.proc.spool import find_progress
 
 CODE = """
 import os
+import sys
 from pathlib import Path
 from jobrun.task import Dead, Retry, checkpoint, context, progress, result
 
@@ -71,6 +73,10 @@ def uid():
 
 def odd():
     return object()
+
+def told():
+    own = ("JOBRUN_WORKER", "JOBRUN_STATE_DIR", "JOBRUN_CONFIG")
+    return {name: value for name, value in os.environ.items() if name[:7] == "JOBRUN_" and name not in own}
 """
 
 
@@ -110,6 +116,37 @@ def test_a_job_learns_who_it_is(jobs):
     }
     own = workers.run("j", data={"to": "c@d"})
     assert json.loads(workers.result(own.id))["data"] == {"to": "c@d"}
+
+
+SHOW = """
+import json, os, said
+with open(os.environ["JOBRUN_RESULT"], "w") as file:
+    json.dump(said.told(), file)
+"""
+
+
+def test_every_kind_of_job_is_told_the_same(daemon):
+    """A warm worker derives most of it from the fence; the others get it from the daemon."""
+    bodies = {
+        "warm": 'python = "said:told"\nisolation = "warm"',
+        "fresh": 'python = "said:told"\nisolation = "fresh"',
+        "shell": f'command = "{sys.executable} {{code}}/show.py"\nenv = {{ PYTHONPATH = "{OURS}" }}',
+    }
+    shared = 'queue = "gpu"\nattempts = 3\ndata = [1]\n'
+    tables = (f"[jobs.{name}]\n{body}\n{shared}" for name, body in bodies.items())
+    workers = worker_daemon(daemon, "".join(tables))
+    (workers.code / "said.py").write_text(CODE)
+    (workers.code / "show.py").write_text(SHOW)
+    workers.start()
+    seen = {}
+    for name in bodies:
+        run = workers.run(name)
+        assert run.status.outcome is Outcome.SUCCEEDED, workers.printed(run.id)
+        text = workers.result(run.id).replace(f"/{run.fence}.", "/FENCE.")
+        seen[name] = json.loads(text)
+        assert (seen[name].pop("JOBRUN_RUN_ID"), seen[name].pop("JOBRUN_JOB")) == (str(run.id), name)
+    assert seen["warm"] == seen["fresh"] == seen["shell"]
+    assert seen["warm"].keys() >= {"JOBRUN_QUEUE", "JOBRUN_MAX_ATTEMPTS", "JOBRUN_DATA", "JOBRUN_NOTES"}
 
 
 def test_a_retry_of_its_own(jobs):

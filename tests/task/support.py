@@ -19,13 +19,11 @@ from jobrun.task.codewatch import _GRAIN
 
 WORKER = Path(__file__).parents[2] / "jobrun" / "task" / "worker.py"
 PATIENCE = 30.0
-# What the message about a job says; the rest of a request is the call's own.
-SHARED = ("target", "args", "kwargs", "soft", "cpu", "memory", "open_files", "split")
+FILES = ("status", "out", "err", "data", "stop", "notes", "result")
+# What a worker does not say of a call's end, since it is usual.
+USUAL = {"rss": None, "out": 0, "err": 0, "children": False, "said": False, "retire": None, "report": {}}
 OLD = sorted(Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python3.9"))
 INTERPRETERS = [sys.executable, *map(str, OLD[-1:])]
-
-# What the end of a call says only where it is otherwise.
-USUAL = {"out": 0, "err": 0, "children": False, "said": False, "retire": None, "report": {}}
 
 
 class WorkerRig:
@@ -39,9 +37,8 @@ class WorkerRig:
         self.socket.settimeout(PATIENCE)
         self.process: subprocess.Popen[bytes] | None = None
         self._told: list[dict[str, Any]] = []
-        self._runs = self._jobs = 0
-        self.spool = home / "spool"
-        self.spool.mkdir(exist_ok=True)
+        self._jobs: list[str] = []
+        self._runs = 0
         self._argv: list[str] = []
 
     def write(self, name: str, text: str) -> Path:
@@ -80,24 +77,18 @@ class WorkerRig:
         return self
 
     def greet(self, **hello: Any) -> dict[str, Any]:
-        about = {"worker": 7, "leader": [1, 2, "boot"], "python_path": [], "spool": str(self.spool)}
-        self.send({"op": "hello", **about, **hello})
+        self.spool.mkdir(exist_ok=True)
+        usual = {"worker": 7, "leader": [1, 2, "boot"], "python_path": [], "spool": str(self.spool)}
+        self.send({"op": "hello", **usual, **hello})
         return self.receive()
 
-    def send(self, *messages: dict[str, Any]) -> None:
-        """Send messages; calls (see `request`) go as one, after the words about their job."""
-        for is_call, group in itertools.groupby(messages, lambda message: message["op"] == "call"):
-            if is_call:
-                self._send_calls(list(group))
-                continue
-            for message in group:
-                self.socket.send(json.dumps(message).encode())
+    @property
+    def spool(self) -> Path:
+        """Where the files of its calls lie."""
+        return self.home / "spool"
 
-    def _send_calls(self, calls: list[dict[str, Any]]) -> None:
-        self._jobs += 1
-        self.send({"op": "job", "job": self._jobs, **{name: calls[0][name] for name in SHARED}, "env": {}})
-        entries = [[call["fence"], call["env"], call["data"]] for call in calls]
-        self.send({"op": "calls", "job": self._jobs, "calls": entries})
+    def send(self, message: dict[str, Any]) -> None:
+        self.socket.send(json.dumps(message).encode())
 
     def receive(self) -> dict[str, Any]:
         if not self._told:
@@ -115,57 +106,46 @@ class WorkerRig:
             return True
 
     def request(self, target: str, *args: Any, **more: Any) -> dict[str, Any]:
-        """The message of a call with files of its own."""
+        """A call that can be sent: what is said of its job and of itself, and where its files will lie."""
         self._runs += 1
         fence = f"{self._runs}.1"
-        base = self.spool
-        env = {
-            "JOBRUN_RUN_ID": str(self._runs),
-            "JOBRUN_ATTEMPT": "1",
-            "JOBRUN_MAX_ATTEMPTS": "3",
-            "JOBRUN_JOB": "job",
-            "JOBRUN_QUEUE": "default",
-            "JOBRUN_RESULT": str(base / f"{fence}.result"),
-            "JOBRUN_NOTES": str(base / f"{fence}.notes"),
-            **more.pop("env", {}),
-        }
-        return {
-            "op": "call",
-            "fence": fence,
+        job = {
             "target": target,
             "args": list(args),
-            "kwargs": {},
-            "env": env,
-            "status": str(base / f"{fence}.status"),
-            "out": str(base / f"{fence}.out"),
-            "err": str(base / f"{fence}.err"),
-            "split": False,
-            "data": None,
-            "soft": None,
-            "cpu": None,
-            "memory": None,
-            "open_files": None,
-            **more,
+            "kwargs": more.pop("kwargs", {}),
+            "env": {"JOBRUN_MAX_ATTEMPTS": "3", "JOBRUN_JOB": "job", "JOBRUN_QUEUE": "default"},
+            "soft": more.pop("soft", None),
+            "cpu": more.pop("cpu", None),
+            "memory": more.pop("memory", None),
+            "open_files": more.pop("open_files", None),
+            "split": more.pop("split", False),
         }
+        own = more.pop("env", None), more.pop("data", None)
+        assert not more, f"a call has no {more}"
+        files = {name: str(self.spool / f"{fence}.{name}") for name in FILES}
+        return {"fence": fence, "job": job, "entry": [fence, *own] if any(own) else fence, **files}
+
+    def job_number(self, job: dict[str, Any]) -> int:
+        """The number of a job, which the worker has been told when this returns."""
+        text = json.dumps(job)
+        if text not in self._jobs:
+            self._jobs.append(text)
+            self.send({"op": "job", "job": self._jobs.index(text), **job})
+        return self._jobs.index(text)
+
+    def give(self, *requests: dict[str, Any]) -> None:
+        """Send calls: those of one job that follow one another in one sheaf."""
+        for number, sheaf in itertools.groupby(requests, lambda request: self.job_number(request["job"])):
+            self.send({"op": "calls", "job": number, "calls": [request["entry"] for request in sheaf]})
 
     def begin(self, target: str, *args: Any, **more: Any) -> "Call":
-        """Send a call, and wait until the worker says it has begun.
-
-        A TERM that comes then is meant for it, as the daemon says by a file; not so if it is `unmarked`.
-        """
-        is_marked = not more.pop("unmarked", False)
+        """Send a call, and wait until the worker says it has begun."""
         call = self.request(target, *args, **more)
-        self.send(call)
+        self.give(call)
         begun = self.receive()
         assert begun["op"] == "begun", begun
         assert begun["fence"] == call["fence"]
-        if is_marked:
-            self.mark_stop(call)
         return Call(self, call, {})
-
-    def mark_stop(self, call: dict[str, Any]) -> None:
-        """Say that a TERM is meant for this call."""
-        Path(call["status"]).with_suffix(".stop").touch()
 
     def call(self, target: str, *args: Any, **more: Any) -> "Call":
         """Make a call and wait for its end."""
@@ -223,14 +203,19 @@ class Call:
     """One call and what came of it."""
 
     def __init__(self, rig: WorkerRig, request: dict[str, Any], ended: dict[str, Any]) -> None:
-        self.rig, self.request, self.ended, self.told = rig, request, ended, ended
+        self.rig, self.request, self.ended = rig, request, ended
 
     def end(self) -> "Call":
-        self.told = self.rig.receive()
-        self.ended = {**USUAL, **self.told}
+        self.ended = {**USUAL, **self.rig.receive()}
         assert self.ended["op"] == "ended", self.ended
         assert self.ended["fence"] == self.request["fence"]
         return self
+
+    def signal(self, number: int) -> None:
+        """As the daemon does: a TERM that means this call is announced by a file."""
+        if number == signal.SIGTERM:
+            Path(self.request["stop"]).touch()
+        self.rig.signal(number)
 
     @property
     def code(self) -> int:

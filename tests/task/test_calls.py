@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.task.support import WorkerRig
+from tests.task.support import USUAL, Call, WorkerRig
 
 TASKS = '''
 import asyncio, os, sys, jobrun.task
@@ -53,10 +53,7 @@ def child_keeps():
     os.waitpid(pid, 0)
 def argv(): return sys.argv
 def where(): return [os.getcwd(), sys.path[0], sys.path[1]]
-def data_size(text): return [len(text), len(jobrun.task.context().data), os.environ["A"], os.environ["B"]]
-def variables():
-    ours = {name: value for name, value in os.environ.items() if name.startswith("JOBRUN_")}
-    return {name: value for name, value in ours.items() if name not in ("JOBRUN_STORE_ID", "JOBRUN_WORKER")}
+def size(text): return len(text)
 def large(n): return "x" * n
 '''
 
@@ -75,11 +72,13 @@ def test_a_call_in_messages_and_in_its_status_file(calls: WorkerRig):
         "pid": calls.pid,
         "leader": [1, 2, "boot"],
     }
-    done = begun.end()
+    said = calls.receive()
+    assert set(said) == {"op", "fence", "exit", "at", "user", "system", "rss", "report"}
+    assert (said["op"], said["fence"], said["exit"]) == ("ended", "1.1", 0)
+    assert said["rss"] > 1 << 20
+    done = Call(calls, begun.request, {**USUAL, **said})
     assert (done.code, done.result, done.exit_code) == (0, 3, 0)
     assert done.tail == {"worker": 7, "pid": calls.pid, "leader": [1, 2, "boot"], "result": 3}
-    assert set(done.told) == {"op", "fence", "exit", "at", "user", "system", "rss", "report"}
-    assert done.ended["rss"] > 1 << 20
     assert done.path.read_bytes()[255:256] == b"\n"
 
 
@@ -111,7 +110,7 @@ def test_results(calls: WorkerRig, target: str, args: list, result: object):
 def test_a_result_file_that_is_not_json_is_remarked_upon(calls: WorkerRig):
     done = calls.call("tasks:left", "not json")
     assert (done.code, done.report) == (0, {})
-    assert done.out.startswith(f"jobrun: the result in {done.request['env']['JOBRUN_RESULT']} is not kept (")
+    assert done.out.startswith(f"jobrun: the result in {done.request['result']} is not kept (")
 
 
 def test_a_kept_result_stands_beside_an_error(calls: WorkerRig):
@@ -131,7 +130,7 @@ def test_yields_are_progress(calls: WorkerRig):
 def test_an_async_generator(calls: WorkerRig):
     done = calls.call("tasks:async_steps")
     assert (done.code, done.report) == (0, {})
-    assert json.loads(Path(done.request["env"]["JOBRUN_NOTES"]).read_bytes()[:1024])["percent"] == 75.0
+    assert json.loads(Path(done.request["notes"]).read_bytes()[:1024])["percent"] == 75.0
 
 
 def test_yields_that_are_no_progress_are_remarked_upon_once(calls: WorkerRig):
@@ -146,8 +145,6 @@ def test_the_context(calls: WorkerRig):
         "JOBRUN_CHECKPOINT_DIR": "/c",
         "JOBRUN_RESUME_FROM": "/c/x",
     }
-    spool = calls.home / "spool"
-    env["JOBRUN_DATA"] = str(spool / "1.1.data")
     done = calls.call("tasks:context", env=env, data='{"ü": [1]}')
     assert done.result[:6] == [1, 1, 3, "job", "default", {"ü": [1]}]
     assert done.result[7:] == ["/c", "/c/x"]
@@ -162,51 +159,21 @@ def test_cwd_and_python_path_come_first(calls: WorkerRig):
 
 
 def test_a_large_call_comes_in_a_file(calls: WorkerRig):
-    words = calls.request("tasks:data_size", "x" * 3_000_000)
-    job, call = calls.home / "job.json", calls.home / "call.json"
-    job.write_text(json.dumps({**words, "env": {"A": "shared", "B": "shared"}}))
-    call.write_text(json.dumps([words["fence"], {"B": "own"}, json.dumps("y" * 500_000)]))
-    calls.send({"op": "job", "job": 9, "file": str(job)})
-    calls.send({"op": "calls", "job": 9, "calls": [[words["fence"], None, None, str(call)]]})
+    request = calls.request("tasks:context", env={"JOBRUN_QUEUE": "q"}, data=json.dumps("x" * 500_000))
+    path = calls.home / "large.json"
+    path.write_text(json.dumps(request["entry"]))
+    calls.give({**request, "entry": [request["fence"], None, None, str(path)]})
     assert calls.receive()["op"] == "begun"
-    assert calls.receive()["report"] == {"result": [3_000_000, 500_000, "shared", "own"]}
-    assert not job.exists()
-    assert not call.exists()
+    assert calls.receive()["report"] is True
+    assert Call(calls, request, {}).tail["result"][4:6] == ["q", "x" * 500_000]
+    assert not path.exists()
 
 
 def test_a_large_call_whose_file_is_gone_is_refused(calls: WorkerRig):
-    words = calls.request("tasks:add", 1)
-    calls.send({**words, "op": "job", "job": 9, "env": {}})
-    calls.send({"op": "calls", "job": 9, "calls": [["9.1", None, None, str(calls.home / "no.json")]]})
+    calls.give({**calls.request("tasks:add", 1), "entry": ["9.1", None, None, str(calls.home / "no.json")]})
     refused = calls.receive()
     assert (refused["op"], refused["fence"], refused["errno"]) == ("refused", "9.1", 2)
     assert calls.call("tasks:add", 1).result == 1
-
-
-def test_calls_of_one_message_are_made_in_their_order(calls: WorkerRig):
-    """Each is told of as if it had come alone, the end of one with the begin of the next."""
-    requests = [calls.request("tasks:add", 1, kwargs={"b": 2}) for _ in range(3)]
-    calls.send(*requests)
-    told = [calls.receive() for _ in range(6)]
-    assert [(each["op"], each["fence"]) for each in told] == [
-        (op, request["fence"]) for request in requests for op in ("begun", "ended")
-    ]
-    assert all(Path(request["status"]).exists() for request in requests)
-
-
-def test_a_call_that_is_a_fence_only_has_the_variables_of_its_job(calls: WorkerRig):
-    words = calls.request("tasks:variables")
-    calls.send({**words, "op": "job", "job": 9, "env": {"JOBRUN_JOB": "j", "JOBRUN_MAX_ATTEMPTS": "4"}})
-    calls.send({"op": "calls", "job": 9, "calls": ["12.3", ["13.1", {"JOBRUN_MAX_ATTEMPTS": "5"}]]})
-    told = {
-        each["fence"]: each["report"]["result"]
-        for each in (calls.receive() for _ in range(4))
-        if each["op"] == "ended"
-    }
-    files = {"JOBRUN_RESULT": f"{calls.spool}/12.3.result", "JOBRUN_NOTES": f"{calls.spool}/12.3.notes"}
-    own = {"JOBRUN_RUN_ID": "12", "JOBRUN_ATTEMPT": "3"}
-    assert told["12.3"] == {"JOBRUN_JOB": "j", "JOBRUN_MAX_ATTEMPTS": "4", **own, **files}
-    assert told["13.1"]["JOBRUN_MAX_ATTEMPTS"] == "5"
 
 
 def test_a_large_result_is_in_the_status_file(calls: WorkerRig):
@@ -228,7 +195,7 @@ def test_a_result_over_a_mebibyte_is_an_error(calls: WorkerRig):
 def test_calls_sent_ahead_are_made_one_after_the_other(calls: WorkerRig):
     requests = [calls.request("tasks:add", number) for number in range(50)]
     for request in requests:
-        calls.send(request)
+        calls.give(request)
     seen = [calls.receive() for _ in range(100)]
     assert [message["op"] for message in seen] == ["begun", "ended"] * 50
     assert [message["fence"] for message in seen[::2]] == [request["fence"] for request in requests]
@@ -293,7 +260,7 @@ if __name__ == "__main__":
         request = calls.request(script)
 
         def answer() -> str:
-            calls.send(request)
+            calls.give(request)
             return calls.receive()["op"]
 
         seen = answer()

@@ -61,6 +61,11 @@ def orphan_session():
 def unwaited():
     os.posix_spawn("/bin/true", ["true"], os.environ)
     os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+HUNGRY = [sys.executable, "-S", "-c", "import time\nwhile time.process_time() < 0.3: pass"]
+def hungry(): subprocess.run(HUNGRY, check=True)
+def unwaited_hungry():
+    global child
+    child = subprocess.Popen(HUNGRY); os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 def zombies():
     found = 0
     for entry in os.listdir("/proc"):
@@ -181,6 +186,17 @@ def test_an_orphan_is_seen(calls: WorkerRig, target: str):
     assert (done.ended["children"], done.ended["retire"]) == (True, "children")
     leaves(calls)
     os.kill(int((calls.home / "orphan.pid").read_text()), 9)
+
+
+@pytest.mark.parametrize("target", ["hungry", "unwaited_hungry"])
+def test_what_a_child_has_used_is_no_other_calls(calls: WorkerRig, target: str):
+    calls.call("tasks:ok")
+    used = calls.call(f"tasks:{target}").ended
+    # The kernel tells it when the child is waited for.
+    assert used["user"] + used["system"] >= 300_000 or target == "unwaited_hungry"
+    for _ in range(2):
+        after = calls.call("tasks:ok").ended
+        assert after["user"] + after["system"] < 200_000
 
 
 def test_zombies_are_buried(calls: WorkerRig):

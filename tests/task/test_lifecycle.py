@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import resource
 import signal
 import time
@@ -77,8 +78,7 @@ def test_a_start_hook_that_fails(idle: WorkerRig, hook: str, kind: str):
 def test_retire_finishes_what_was_received_before(calls: WorkerRig):
     requests = [calls.request("tasks:pid") for _ in range(3)]
     with calls.held():
-        for request in requests:
-            calls.send(request)
+        calls.give(*requests)
         calls.send({"op": "retire"})
     assert [calls.receive()["op"] for _ in range(6)] == ["begun", "ended"] * 3
     assert calls.at_end()
@@ -111,7 +111,7 @@ def state(pid: int) -> list[str]:
 def test_a_call_whose_status_file_exists_is_dropped(calls: WorkerRig):
     request = calls.request("tasks:pid")
     Path(request["status"]).write_text("somebody's")
-    calls.send(request)
+    calls.give(request)
     assert calls.receive() == {"op": "dropped", "fence": request["fence"]}
     assert Path(request["status"]).read_text() == "somebody's"
     assert not Path(request["out"]).exists()
@@ -124,28 +124,26 @@ def test_a_call_whose_status_file_exists_is_dropped(calls: WorkerRig):
 )
 def test_files_that_cannot_be_made(calls: WorkerRig, file: str, words: str):
     request = calls.request("tasks:pid", data="1", split=True)
-    in_the_way = Path(request["status"]).with_suffix(f".{file}")
-    in_the_way.mkdir()
-    calls.send(request)
+    Path(request[file]).mkdir()
+    calls.give(request)
     refused = calls.receive()
     assert (refused["op"], refused["fence"], refused["errno"]) == ("refused", request["fence"], errno.EISDIR)
-    named = in_the_way if file == "data" else request["out"]
-    assert refused["sentence"] == f"cannot {words} {named}: Is a directory"
-    assert not Path(request["status"]).exists()
-    if file == "err":
-        assert not Path(request["out"]).exists()
+    named = request["out"] if file == "err" else request[file]
+    assert refused["sentence"] == f"cannot {words} {named}: {os.strerror(errno.EISDIR)}"
+    left = {"status", "out", "err"} - {file}
+    assert not any(Path(request[name]).exists() for name in left)
     assert calls.call("tasks:pid").code == 0
 
 
-def test_a_spool_that_is_not_there(calls: WorkerRig):
-    calls.spool.rename(calls.home / "away")
-    request = calls.request("tasks:pid")
-    calls.send(request)
-    refused = calls.receive()
-    assert (refused["op"], refused["fence"], refused["errno"]) == ("refused", request["fence"], errno.ENOENT)
-    assert refused["sentence"].startswith(f"cannot create the status file {request['status']}: ")
-    (calls.home / "away").rename(calls.spool)
-    assert calls.call("tasks:pid").code == 0
+@pytest.mark.parametrize(("folder", "number"), [("missing", errno.ENOENT), ("tasks.py", errno.ENOTDIR)])
+def test_a_spool_that_is_not_there(idle: WorkerRig, folder: str, number: int):
+    idle.start(spool=str(idle.home / folder))
+    request = idle.request("tasks:pid")
+    idle.give(request)
+    refused = idle.receive()
+    assert (refused["op"], refused["fence"], refused["errno"]) == ("refused", request["fence"], number)
+    status = idle.home / folder / "1.1.status"
+    assert refused["sentence"] == f"cannot create the status file {status}: {os.strerror(number)}"
 
 
 @pytest.fixture
@@ -178,7 +176,7 @@ class TestChangedCode:
 
         def is_stale() -> bool:
             request = calls.request(target)
-            calls.send(request)
+            calls.give(request)
             answer = calls.receive()
             if answer["op"] == "begun":
                 calls.receive()
@@ -202,8 +200,7 @@ class TestChangedCode:
         until((calls.home / "ready").exists, "the call")
         calls.write("tasks.py", TASKS + "# changed\n")
         ahead = [calls.request("tasks:pid") for _ in range(3)]
-        for request in ahead:
-            calls.send(request)
+        calls.give(*ahead)
         time.sleep(0.25)  # as often as it looks
         (calls.home / "go").write_text("x")
         assert call.end().result == "finished"
@@ -265,8 +262,7 @@ class TestWithoutTheDaemon:
         call = calls.begin("tasks:wait")
         until((calls.home / "ready").exists, "the call")
         ahead = [calls.request("tasks:pid") for _ in range(3)]
-        for request in ahead:
-            calls.send(request)
+        calls.give(*ahead)
         calls.socket.close()
         (calls.home / "go").write_text("x")
         assert calls.wait() == 0

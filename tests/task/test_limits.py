@@ -129,7 +129,7 @@ def calls(rig: WorkerRig) -> WorkerRig:
     return rig.start()
 
 
-def begun(calls: WorkerRig, target: str, soft: dict | None = None, **more: bool) -> Call:
+def begun(calls: WorkerRig, target: str, soft: dict | None = None, **more: str) -> Call:
     """A call that has come to the point where it can be disturbed."""
     ready = calls.home / "ready"
     ready.unlink(missing_ok=True)
@@ -150,10 +150,10 @@ def goes_on(calls: WorkerRig) -> bool:
 def test_signals_are_exceptions_in_the_job(calls: WorkerRig, target: str, number: int):
     name = "Stopped" if number == signal.SIGTERM else "SoftTimeout"
     call = begun(calls, target, SOFT)
-    calls.signal(number)
+    call.signal(number)
     if (target, name) == ("cleans", "SoftTimeout"):
         until(lambda: "soft" in Path(call.request["out"]).read_text(), "the job to see it")
-        calls.signal(signal.SIGTERM)
+        call.signal(signal.SIGTERM)
         name = "Stopped"
     done = call.end()
     if target in ("steps", "waits"):
@@ -170,17 +170,17 @@ def test_signals_are_exceptions_in_the_job(calls: WorkerRig, target: str, number
 
 def test_soft_timeout_is_an_exception_and_stopped_is_not(calls: WorkerRig):
     call = begun(calls, "in_except", SOFT)
-    calls.signal(signal.SIGUSR1)
+    call.signal(signal.SIGUSR1)
     assert call.end().result == "SoftTimeout"
     call = begun(calls, "in_except", SOFT)
-    calls.signal(signal.SIGTERM)
+    call.signal(signal.SIGTERM)
     assert call.end().error["type"] == "jobrun.task.Stopped"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_should_stop(calls: WorkerRig, number: int):
     call = begun(calls, "polite", SOFT)
-    calls.signal(number)
+    call.signal(number)
     assert call.end().result == "finished"
     assert goes_on(calls)
 
@@ -190,7 +190,7 @@ def test_should_stop(calls: WorkerRig, number: int):
 def test_defer_stop(calls: WorkerRig, target: str, number: int):
     name = "Stopped" if number == signal.SIGTERM else "SoftTimeout"
     call = begun(calls, target, SOFT)
-    calls.signal(number)
+    call.signal(number)
     done = call.end()
     if target == "deferred":
         assert (done.result, done.out) == (name, "inner done\n")
@@ -214,22 +214,22 @@ def test_a_timer_that_was_not_needed_disturbs_nobody(calls: WorkerRig):
     assert calls.call("tasks:ok", soft=soft).result is False
     call = begun(calls, "polite", SOFT)
     time.sleep(0.3)  # longer than the timer of the call before
-    calls.signal(signal.SIGTERM)
+    call.signal(signal.SIGTERM)
     assert call.end().result == "finished"
 
 
 def test_one_signal_for_both(calls: WorkerRig):
     soft = {"signal": int(signal.SIGTERM), "after": None}
     call = begun(calls, "cleans", soft)
-    calls.signal(signal.SIGTERM)
+    call.signal(signal.SIGTERM)
     until(lambda: "soft" in Path(call.request["out"]).read_text(), "the soft limit")
-    calls.signal(signal.SIGTERM)
+    call.signal(signal.SIGTERM)
     assert call.end().error["type"] == "jobrun.task.Stopped"
 
 
 def test_a_stop_reaches_a_call_that_waits_for_its_threads(calls: WorkerRig):
     call = begun(calls, "thread_joined")
-    calls.signal(signal.SIGTERM)
+    call.signal(signal.SIGTERM)
     assert call.end().error["type"] == "jobrun.task.Stopped"
 
 
@@ -238,7 +238,7 @@ def test_a_stop_that_comes_before_the_first_line_of_the_job(calls: WorkerRig):
     calls.call("tasks:ok")
     for _ in range(30):
         call = calls.begin("tasks:forever_but_stopped")
-        calls.signal(signal.SIGTERM)
+        call.signal(signal.SIGTERM)
         done = call.end()
         assert done.error["type"] == "jobrun.task.Stopped"
         if done.ended["retire"] is not None:
@@ -253,7 +253,7 @@ def test_a_stop_during_an_import_makes_the_worker_retire(calls: WorkerRig):
     )
     call = calls.begin("slow:f")
     until((calls.home / "ready").exists, "the import")
-    calls.signal(signal.SIGTERM)
+    call.signal(signal.SIGTERM)
     done = call.end()
     assert (done.error["type"], done.ended["retire"]) == ("jobrun.task.Stopped", "import")
     assert calls.at_end()
@@ -261,7 +261,7 @@ def test_a_stop_during_an_import_makes_the_worker_retire(calls: WorkerRig):
 
 
 def test_a_stop_that_was_meant_for_the_call_before(calls: WorkerRig):
-    call = begun(calls, "waits_for_go", unmarked=True)
+    call = begun(calls, "waits_for_go")
     calls.signal(signal.SIGTERM)
     (calls.home / "go").write_text("x")
     # It is as one between calls: this one is finished, and then the worker ends.
@@ -271,9 +271,8 @@ def test_a_stop_that_was_meant_for_the_call_before(calls: WorkerRig):
 
 
 def test_a_stop_that_is_meant_for_this_call(calls: WorkerRig):
-    call = begun(calls, "sleep", unmarked=True)
-    calls.mark_stop(call.request)
-    calls.signal(signal.SIGTERM)
+    call = begun(calls, "sleep")
+    call.signal(signal.SIGTERM)
     assert call.end().error["type"] == "jobrun.task.Stopped"
     assert goes_on(calls)
 
@@ -285,18 +284,18 @@ def test_children_have_the_default_signals(calls: WorkerRig):
 
 def test_a_job_may_take_the_signal_itself(calls: WorkerRig):
     call = begun(calls, "own_handler")
-    calls.signal(signal.SIGTERM)
+    call.signal(signal.SIGTERM)
     assert call.end().result == "own"
     call = begun(calls, "sleep")
-    calls.signal(signal.SIGTERM)
+    call.signal(signal.SIGTERM)
     assert call.end().error["type"] == "jobrun.task.Stopped"
 
 
 def test_a_job_that_will_not_end_has_to_be_killed(calls: WorkerRig):
     call = begun(calls, "forever", SOFT)
     for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGTERM):
-        calls.signal(number)
-    calls.signal(signal.SIGKILL)
+        call.signal(number)
+    call.signal(signal.SIGKILL)
     assert calls.at_end()
     assert calls.wait() == -signal.SIGKILL
     assert call.exit_code is None
@@ -315,8 +314,7 @@ def test_signals_outside_a_call(calls: WorkerRig):
 def test_a_term_in_no_call_lets_what_was_received_be_finished(calls: WorkerRig):
     calls.call("tasks:ok")
     with calls.held():
-        for request in [calls.request("tasks:ok") for _ in range(3)]:
-            calls.send(request)
+        calls.give(*[calls.request("tasks:ok") for _ in range(3)])
         calls.signal(signal.SIGTERM)
     seen = [calls.receive() for _ in range(6)]
     assert [message["op"] for message in seen] == ["begun", "ended"] * 3

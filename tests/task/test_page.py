@@ -64,7 +64,7 @@ def test_jobs_that_succeed(page: WorkerRig, job: str, result: object, out: str):
 
 def test_progress(page: WorkerRig):
     def note(job: str) -> list[Any]:
-        raw = Path(run(page, job).request["env"]["JOBRUN_NOTES"]).read_bytes()[:1024]
+        raw = Path(run(page, job).request["notes"]).read_bytes()[:1024]
         return [json.loads(raw)[name] for name in ("percent", "state", "meta")]
 
     assert note("totals") == [None, "writing", {}]
