@@ -123,12 +123,11 @@ class Book:
         Runs whose pool of workers has no room are passed over. A run taken but
         not started must be parked or pushed back.
         """
-        lanes = self._waiting.get(queue, {})
-        open_lanes = [pool for pool in lanes if self._has_room(pool) and self._is_any_waiting(lanes[pool])]
-        if not open_lanes:
-            return None
-        pool = min(open_lanes, key=lambda pool: lanes[pool][0])
-        return self.runs[heapq.heappop(lanes[pool])[1]]
+        first: list[tuple[int, int]] | None = None
+        for pool, heap in self._waiting.get(queue, {}).items():
+            if heap and self._has_room(pool) and self._is_any_waiting(heap):
+                first = heap if first is None or heap[0] < first[0] else first
+        return None if first is None else self.runs[heapq.heappop(first)[1]]
 
     def waiting_for(self, pool: str) -> int:
         """How many queued runs the pool's workers are to make."""
@@ -221,7 +220,7 @@ class Book:
         """Whether a run waits in the heap; what has gone elsewhere meanwhile is dropped from its top."""
         while heap:
             run = self.runs.get(heap[0][1])
-            if run is not None and isinstance(run.status, Queued):
+            if run is not None and type(run.status) is Queued:
                 return True
             heapq.heappop(heap)
         return False

@@ -129,6 +129,9 @@ _CURRENT = (
 _STARTED = "pid = ?, started_at = ?"
 _ENDED = ", ".join(f"{column} = ?" for column in END_COLUMNS.split(", "))
 
+# For an attempt whose run moves in the same stretch: that it is the current one is asked there.
+_MOVED = "run_id = ? AND number = ? AND ended_at IS NULL"
+
 CREATE_RUN = insert("runs", RUN_COLUMNS)
 CREATE_ASKED = insert("runs", ASKED_COLUMNS)
 OPEN_ATTEMPT = insert("attempts", "run_id, number, opened_at")
@@ -136,6 +139,7 @@ WHOLE_ATTEMPT = insert("attempts", f"run_id, number, opened_at, pid, started_at,
 START_ATTEMPT = Statement(f"UPDATE attempts SET {_STARTED} WHERE {_CURRENT}", guarded=True)
 CLOSE_ATTEMPT = Statement(f"UPDATE attempts SET {_ENDED} WHERE {_CURRENT}", guarded=True)
 START_AND_CLOSE = Statement(f"UPDATE attempts SET {_STARTED}, {_ENDED} WHERE {_CURRENT}", guarded=True)
+MOVED_START_AND_CLOSE = Statement(f"UPDATE attempts SET {_STARTED}, {_ENDED} WHERE {_MOVED}", guarded=True)
 
 
 def current(fence: Fence) -> Values:

@@ -34,6 +34,7 @@ from jobrun.store.runwrites import (
     CLOSE_ATTEMPT,
     CREATE_ASKED,
     CREATE_RUN,
+    MOVED_START_AND_CLOSE,
     MOVES,
     OPEN_ATTEMPT,
     RUN_WRITES,
@@ -205,7 +206,9 @@ class _Stretch:
             return
         if opened is not None:
             yield _NEW_ATTEMPTS, OPEN_ATTEMPT, (opened.fence.run_id, opened.fence.attempt, opened.at)
-        if closed is not None and started is not None:
+        if closed is not None and started is not None and self.before is not None:
+            yield _ATTEMPTS, MOVED_START_AND_CLOSE, (*begun, *end_values(closed.end), *closed.fence)
+        elif closed is not None and started is not None:
             yield _ATTEMPTS, START_AND_CLOSE, (*begun, *end_values(closed.end), *current(closed.fence))
         elif closed is not None:
             yield _ATTEMPTS, CLOSE_ATTEMPT, (*end_values(closed.end), *current(closed.fence))
