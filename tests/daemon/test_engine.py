@@ -160,9 +160,14 @@ class World:
                 self.play_begin(fence)
         elif number in (6, 7) and fences:
             fence = rng.choice(fences)
+            exit = Exit(ended_at=self.time, exit_code=rng.choice([0, 0, 1]))
             if self.hands.alive[fence]:
-                exit = Exit(ended_at=self.time, exit_code=rng.choice([0, 0, 1]))
                 self.engine.post(Happened(fence.run_id, ev.Exited(self.time, exit, 0.5), fence))
+            elif number == 7:
+                # It came and went before anybody was told.
+                self.hands.alive[fence] = True
+                ended = ev.Exited(self.time, exit, 0.5, began=self.began(fence))
+                self.engine.post(Happened(fence.run_id, ended, fence))
         elif number == 8 and fences:
             # A message about an attempt that is long over: the fence must refuse it.
             fence = rng.choice(fences)
@@ -191,11 +196,13 @@ class World:
             await self.settle()
         raise AssertionError(f"never ended: {self.book.runs}")
 
+    def began(self, fence: Fence) -> ev.Spawned:
+        return ev.Spawned(self.time, ProcessIdentity(fence.run_id, fence.attempt, "boot"))
+
     def play_begin(self, fence: Fence) -> None:
         """The attempt's process exists."""
         self.hands.alive[fence] = True
-        process = ProcessIdentity(fence.run_id, fence.attempt, "boot")
-        self.engine.post(Happened(fence.run_id, ev.Spawned(self.time, process), fence))
+        self.engine.post(Happened(fence.run_id, self.began(fence), fence))
 
     def play_out(self, fence: Fence) -> None:
         if not self.hands.alive[fence]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from daemon.workerlive import worker_daemon
+from daemon.workerlive import WorkerDaemon, stop_process, worker_daemon
 from live import is_running, until
 
 from jobrun.domain.run import Cause, Outcome
@@ -324,3 +324,57 @@ def test_a_changed_environment_file_means_another_worker(daemon, path):
     assert workers.result(workers.run("j").id) == '"red"'
     file.write_text("COLOUR=green\n")
     assert workers.result(workers.run("j").id) == '"green"'
+
+
+def test_large_calls_in_bulk_fit_into_their_messages(daemon):
+    """Several of them are more than a message holds, all of them more than the socket takes."""
+    workers = worker_daemon(
+        daemon, '[pools.default]\nmax = 1\n[jobs.size]\npython = "sizes:size"\noverlap = "allow"\n'
+    )
+    (workers.code / "sizes.py").write_text(
+        "from jobrun.task import context\ndef size(): return len(context().data)\n"
+    )
+    workers.start()
+    # So that it is known to be short, and calls are sent ahead.
+    assert workers.result(workers.run("size", data="x").id) == "1"
+    (worker,) = workers.workers()
+    stop_process(worker["pid"])
+    sizes = [100, 15_000, 20_000, 200_000] * 16
+    runs = workers.live.client.call("run", job="size", bulk=["y" * size for size in sizes])["runs"]
+    workers.live.in_state(runs[-1], "starting", "queued")
+    os.kill(worker["pid"], signal.SIGCONT)
+    done = [workers.live.done(run_id) for run_id in runs]
+    assert [workers.result(run.id) for run in done] == [str(size) for size in sizes]
+    assert {run.status.outcome for run in done} == {Outcome.SUCCEEDED}
+    until(lambda: not list(workers.live.places.attempts.glob("*.call")), "the large ones to be read away")
+
+
+def test_a_short_call_is_told_of_once_and_one_that_takes_longer_is_seen_running(daemon):
+    workers = worker_daemon(
+        daemon,
+        '[jobs.mixed]\npython = "tasks:mixed"\nargs = ["{code}/marks", "{code}/flag", "{gate}"]\n',
+    ).start()
+    first = workers.run("mixed").id
+
+    def is_told_of_once() -> bool:
+        run_id = workers.run("mixed").id
+        return run_id not in running_lines(workers)
+
+    until(is_told_of_once, "its calls to be known as short")
+    second = workers.live.runs("mixed")[-1].id
+    (workers.code / "flag").write_text("")
+    third = workers.live.run("mixed")
+    workers.live.in_state(third, "running")
+    workers.gate.touch()
+    assert workers.live.done(third).status.outcome is Outcome.SUCCEEDED
+    # Nothing is known of the first one, so it is told of at once.
+    assert {first, second, third} & running_lines(workers) == {first, third}
+    (attempt,) = workers.live.history.attempts(second)
+    assert attempt.started_at is not None
+    assert attempt.started_at <= attempt.end.ended_at
+
+
+def running_lines(workers: WorkerDaemon) -> set[int]:
+    """The runs of which the log says that they are running."""
+    lines = [line.split() for line in workers.live.log().splitlines() if "run.running" in line]
+    return {int(word.removeprefix("run=")) for words in lines for word in words if word.startswith("run=")}

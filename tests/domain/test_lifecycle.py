@@ -111,6 +111,19 @@ def test_a_started_attempt_gets_its_limits():
     assert taken.effects == (ev.ArmLimits(taken.after.fence, 100),)
 
 
+@pytest.mark.parametrize("code", [0, 3, 75])
+def test_a_begin_that_comes_with_the_end_is_as_one_that_came_before(code):
+    starting = run_in(Starting(60), max_attempts=3)
+    began, ended = ev.Spawned(70, PROCESS), ev.Exited(100, Exit(ended_at=99, exit_code=code), 0.5)
+    first = step(starting, began, RETRYING)
+    second = step(first.after, ended, RETRYING)
+    once = step(starting, replace(ended, began=began), RETRYING)
+    assert (once.through, once.after) == (first.after, second.after)
+    assert once.facts == first.facts + second.facts
+    # Limits of an attempt that is over are not armed any more.
+    assert once.effects == second.effects
+
+
 @pytest.mark.parametrize(
     ("code", "signal", "outcome", "cause", "detail"),
     [

@@ -306,3 +306,25 @@ def test_one_stale_fact_among_many_that_are_alike_is_named(tmp_path):
         ledger.commit([RunMoved(run, admitted(run)) for run in runs])
     assert [run.state for run in ledger.load().live].count("starting") == 1
     ledger.close()
+
+
+def test_many_new_runs_are_written_as_one_by_one(tmp_path):
+    """More than are written in one statement, plain ones and others among each other."""
+    runs = [
+        queued(number, has_slot=number % 7 == 0, at=AT + number, data="1" if number % 5 == 0 else None)
+        for number in range(1, 61)
+    ]
+    places = tmp_path / "together", tmp_path / "alone"
+    for place in places:
+        place.mkdir()
+    together, alone = map(a_ledger, places)
+    together.commit([RunCreated(run) for run in runs])
+    for run in runs:
+        alone.commit([RunCreated(run)])
+    assert together.load().live == alone.load().live == runs
+    again = [*(queued(number, has_slot=False) for number in range(61, 91)), queued(30, has_slot=False)]
+    with pytest.raises(StaleWrite, match="UNIQUE"):
+        together.commit([RunCreated(run) for run in again])
+    assert together.load().live == runs, "a batch is written wholly or not at all"
+    for ledger in (together, alone):
+        ledger.close()
