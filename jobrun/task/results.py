@@ -84,7 +84,7 @@ def left_result() -> str | None:
     What is there and cannot be used is remarked upon on stderr.
     """
     path = os.environ.get("JOBRUN_RESULT")
-    if not path:
+    if not path or not is_there(path):
         return None
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -102,6 +102,11 @@ def left_result() -> str | None:
         return None
     finally:
         os.close(fd)
+
+
+def is_there(path: str) -> bool:
+    """Whether there is a file of that name. Mostly there is none: `stat` would make an exception of that."""
+    return os.access(path, os.F_OK)
 
 
 def write_whole(path: str, text: str, mode: int = 0o600) -> None:

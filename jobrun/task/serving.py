@@ -22,7 +22,7 @@ from jobrun.task.making import make_call
 from jobrun.task.notes import forget_notes
 from jobrun.task.orders import Orders, fence_of
 from jobrun.task.report import error_facts, say, traceback_text
-from jobrun.task.results import write_whole
+from jobrun.task.results import is_there, write_whole
 from jobrun.task.running import to_its_end
 from jobrun.task.statusfile import StatusFile
 from jobrun.task.stopping import STOPPING, should_stop
@@ -238,7 +238,7 @@ class Worker:
             retire = retire or "children"
         out, err = self._streams.end(may_keep=not children, is_followed=is_followed)
         is_kept = self._status.complete(code, times, report)
-        has_said = _is_there(f"{call.prefix}.notes") or _is_there(f"{call.prefix}.result")
+        has_said = is_there(f"{call.prefix}.notes") or is_there(f"{call.prefix}.result")
         forget_notes()
         self._watch.note()
         user, system = round((times[0] + times[2]) * 1e6), round((times[1] + times[3]) * 1e6)
@@ -248,20 +248,16 @@ class Worker:
             retire = "descriptors"
         if retire is not None:
             self._end_after_this()
-        unusual = (
-            (f',"rss":{rss}' if rss != "null" else "")
-            + (f',"out":{out}' if out else "")
-            + (f',"err":{err}' if err else "")
-            + (',"children":true' if children else "")
-            + (',"said":true' if has_said else "")
-            + (f',"retire":"{retire}"' if retire is not None else "")
-            + (f',"report":{report}' if report != "{}" else "")
-        )
-        self._channel.send_soon(
+        text = (
             f'{{"op":"ended","fence":"{call.fence}","exit":{code},"at":{at},"user":{user},"system":{system}'
-            f"{unusual}}}",
-            is_followed=is_followed,
         )
+        if rss != "null":
+            text += f',"rss":{rss}'
+        if report != "{}":
+            text += f',"report":{report}'
+        if out or err or children or has_said or retire is not None:
+            text += _unusual(out=out, err=err, children=children, said=has_said, retire=retire)
+        self._channel.send_soon(f"{text}}}", is_followed=is_followed)
 
     def _find(self, target: str) -> Callable[..., Any]:
         """What the target names, remembered."""
@@ -277,9 +273,9 @@ class Worker:
         return function
 
 
-def _is_there(path: str) -> bool:
-    # Not by `stat`, which makes an exception of a file that is not there.
-    return os.access(path, os.F_OK)
+def _unusual(**facts: object) -> str:
+    """Those of the facts that are something, as the rest of a JSON object."""
+    return "".join(f',"{name}":{json.dumps(value)}' for name, value in facts.items() if value)
 
 
 def main(argv: list[str]) -> int:

@@ -175,9 +175,9 @@ class StatusFile:
 
 def _write(fd: int, raw: bytes, offset: int) -> None:
     """All of it; a disk that is full gets to say so at the second try."""
-    while raw:
-        size = os.pwrite(fd, raw, offset)
-        raw, offset = raw[size:], offset + size
+    size = os.pwrite(fd, raw, offset)
+    if size < len(raw):
+        _write(fd, raw[size:], offset + size)
 
 
 def _time(seconds: float) -> str:

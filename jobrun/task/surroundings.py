@@ -33,7 +33,6 @@ _LIMITS = (
 )
 _TIMERS = (_signal.ITIMER_REAL, _signal.ITIMER_VIRTUAL, _signal.ITIMER_PROF)
 _NO_TIMERS = [(0.0, 0.0)] * len(_TIMERS)
-_HOOKS = ("excepthook", "unraisablehook", "displayhook", "breakpointhook")
 
 
 class Surroundings:
@@ -57,7 +56,7 @@ class Surroundings:
         self._mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
         self._locale = _locale.setlocale(_locale.LC_ALL, None)
         self._path, self._entries = sys.path, list(sys.path)
-        self._hooks = [getattr(sys, name) for name in _HOOKS]
+        self._hooks = sys.excepthook, sys.unraisablehook, sys.displayhook, sys.breakpointhook
         self._thread_hook = _thread_hook()
         self._recursion = sys.getrecursionlimit()
         self._trace, self._profile = sys.gettrace(), sys.getprofile()
@@ -154,8 +153,7 @@ class Surroundings:
         sys.path = self._path
         if self._path != self._entries:
             self._path[:] = self._entries
-        for name, hook in zip(_HOOKS, self._hooks):
-            setattr(sys, name, hook)
+        sys.excepthook, sys.unraisablehook, sys.displayhook, sys.breakpointhook = self._hooks
         if _thread_hook() is not self._thread_hook:
             sys.modules["threading"].excepthook = self._thread_hook  # type: ignore[attr-defined]
         if sys.getrecursionlimit() != self._recursion:
