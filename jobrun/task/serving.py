@@ -241,23 +241,15 @@ class Worker:
         has_said = is_there(f"{call.prefix}.notes") or is_there(f"{call.prefix}.result")
         forget_notes()
         self._watch.note()
-        user, system = round((times[0] + times[2]) * 1e6), round((times[1] + times[3]) * 1e6)
         if len(report) > LARGEST_SENT:
             report = "true" if is_kept else "{}"
         if not self._channel.is_intact():
             retire = "descriptors"
         if retire is not None:
             self._end_after_this()
-        text = (
-            f'{{"op":"ended","fence":"{call.fence}","exit":{code},"at":{at},"user":{user},"system":{system}'
-        )
-        if rss != "null":
-            text += f',"rss":{rss}'
-        if report != "{}":
-            text += f',"report":{report}'
-        if out or err or children or has_said or retire is not None:
-            text += _unusual(out=out, err=err, children=children, said=has_said, retire=retire)
-        self._channel.send_soon(f"{text}}}", is_followed=is_followed)
+        rest = {"out": out, "err": err, "children": children, "said": has_said, "retire": retire}
+        text = _ended_text(call.fence, code, at, times, rss=rss, report=report, rest=rest)
+        self._channel.send_soon(text, is_followed=is_followed)
 
     def _find(self, target: str) -> Callable[..., Any]:
         """What the target names, remembered."""
@@ -273,9 +265,26 @@ class Worker:
         return function
 
 
-def _unusual(**facts: object) -> str:
-    """Those of the facts that are something, as the rest of a JSON object."""
-    return "".join(f',"{name}":{json.dumps(value)}' for name, value in facts.items() if value)
+def _ended_text(
+    fence: str,
+    code: int,
+    at: int,
+    times: tuple[float, float, float, float],
+    *,
+    rss: str,
+    report: str,
+    rest: dict[str, Any],
+) -> str:
+    """The message of a call's end. What is nothing, as most of the rest mostly is, is left out."""
+    user, system = round((times[0] + times[2]) * 1e6), round((times[1] + times[3]) * 1e6)
+    text = f'"op":"ended","fence":"{fence}","exit":{code},"at":{at},"user":{user},"system":{system}'
+    if rss != "null":
+        text += f',"rss":{rss}'
+    if report != "{}":
+        text += f',"report":{report}'
+    if any(rest.values()):
+        text += "".join(f',"{name}":{json.dumps(value)}' for name, value in rest.items() if value)
+    return f"{{{text}}}"
 
 
 def main(argv: list[str]) -> int:
