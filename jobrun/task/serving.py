@@ -11,7 +11,7 @@ import errno
 import faulthandler
 import json
 import os
-import platform
+import sys
 import time
 
 from jobrun.task import leftovers
@@ -103,7 +103,7 @@ class Worker:
         self._on_stop = hello.get("on_stop")
         self._settle()
         self._flush()
-        ready = {"pid": os.getpid(), "python": platform.python_version(), "reaper": self._is_reaper}
+        ready = {"pid": os.getpid(), "python": sys.version.split()[0], "reaper": self._is_reaper}
         self._channel.send(json.dumps({"op": "ready", **ready}))
         return True
 
