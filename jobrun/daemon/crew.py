@@ -152,19 +152,14 @@ class Crew:
         self._listened(worker)
 
     def _listen_again(self) -> None:
-        """Hear those that were not listened to for a moment; one without further calls is, from now on."""
+        """Hear those that were not listened to for a moment."""
         loop = asyncio.get_running_loop()
         unheard, self._unheard = self._unheard, []
-        for worker in unheard:
-            if worker.number not in self._workers:
-                continue
-            self._hear(worker)
-            if len(worker.calls) > 1:
-                self._unheard.append(worker)
-            elif worker.number in self._workers:
-                loop.add_reader(worker.fileno(), self._listen, worker)
-        if self._unheard:
-            loop.call_later(_GATHERED, self._listen_again)
+        here = [worker for worker in unheard if worker.number in self._workers]
+        for worker in here:
+            loop.add_reader(worker.fileno(), self._listen, worker)
+        for worker in here:
+            self._listen(worker)
 
     def _look_for_end(self, worker: Worker) -> None:
         exit = worker.poll()

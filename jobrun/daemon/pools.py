@@ -8,7 +8,6 @@ back.
 """
 
 import asyncio
-import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from jobrun.daemon.calls import Calls
 from jobrun.daemon.crew import Crew, CrewSetting
 from jobrun.daemon.durations import Durations
+from jobrun.daemon.kinds import Kinds
 from jobrun.daemon.policy import Policies
 from jobrun.daemon.sizing import Sizing
 from jobrun.daemon.worker import Call, Worker, whole
@@ -28,12 +28,13 @@ from jobrun.proc.files import has_begun
 from jobrun.proc.output import drop_paths
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spool import revoke
-from jobrun.proc.workerspec import CallFiles, WorkerKind, call_entry, env_file_marks, job_text, worker_kind
+from jobrun.proc.workerspec import CallFiles, WorkerKind, call_entry, job_text
 
 # So many workers of one kind may end before they have made a call; then their calls fail.
 _MOST_STILLBORN = 3
 # Calls thought to be short wait this long behind one another, in seconds, before they are taken back.
 _BLOCKED = 0.1
+_TAKES_LONG = "the call before it takes long"
 
 
 class Pools:
@@ -73,8 +74,7 @@ class Pools:
         )
         self._waiting: dict[str, deque[Call]] = {}
         self._rooms: dict[str, int] = {}
-        self._kinds: dict[int, tuple[tuple[tuple[str, int, int], ...] | None, WorkerKind, int]] = {}
-        self._numbers = itertools.count(1)
+        self._kinds = Kinds(environ)
         self._hungry: set[str] = set()
         self._timed: set[str] = set()
         self._stillborn: Counter[str] = Counter()
@@ -85,7 +85,7 @@ class Pools:
 
     def start(self, run: Run, job: Job) -> None:
         """Have the run's current attempt made by a worker, from `hand_out` on. Raises SpawnRefused."""
-        kind, number = self._kind_of(run, job)
+        kind, number = self._kinds.of_run(run, job)
         fence = run.fence
         name = str(fence)
         files = CallFiles(name, f"{self._spool_of(kind)}/{name}", self._state_dir)
@@ -121,7 +121,7 @@ class Pools:
 
     def recycle(self, why: str) -> None:
         """Have every worker replaced: at once if it is idle, else after its calls."""
-        self._kinds.clear()
+        self._kinds.forget()
         self._stillborn.clear()
         self._policies.recycle()
         for worker in self._crew:
@@ -150,10 +150,7 @@ class Pools:
 
     def kind_of(self, job: Job) -> WorkerKind | None:
         """The kind of worker that a job's calls need; None if there cannot be one."""
-        try:
-            return worker_kind(job, self._environ)
-        except SpawnRefused:
-            return None
+        return self._kinds.of_job(job)
 
     def prestart(self, job: Job) -> None:
         """Start a worker that can take this job's calls, if its pool has fewer than are to be there."""
@@ -165,29 +162,26 @@ class Pools:
         self._sizing.shrink(now)
 
     def unblock(self, now: float) -> None:
-        """Take back what waits in a worker behind a call that takes longer than was expected."""
+        """Take back what waits behind a call that takes longer than was expected: in its worker, and here
+        if all workers of the pool are in such calls."""
+        free: set[str] = set()
         for worker in self._crew:
             call = worker.current
-            if call is None or call.begun is None or len(worker.calls) == 1 or now - call.begun < _BLOCKED:
+            if call is None or call.begun is None or now - call.begun < _BLOCKED:
+                free.add(worker.pool.name)
                 continue
             self._durations.note(call.job.name, now - call.begun)
             self._make_room_known(worker.pool, call.job.name)
             for behind in [other for other in worker.calls.values() if other.begun is None]:
-                self._take_back(behind, "the call before it takes long")
+                self._take_back(behind, _TAKES_LONG)
+        for name in self._waiting.keys() - free:
+            if len(self._crew.of(name)) >= self.most(self._pool_of(name)):
+                for call in list(self._waiting[name]):
+                    self._take_back(call, _TAKES_LONG)
 
     async def close(self) -> None:
         """Have every idle worker end; one that makes a call is left to make it."""
         await asyncio.gather(self._crew.close(), self._policies.close())
-
-    def _kind_of(self, run: Run, job: Job) -> tuple[WorkerKind, int]:
-        """Worked out once a definition, and again when one of its environment files changed."""
-        marks = env_file_marks(job)
-        known = self._kinds.get(run.definition_id)
-        if known is not None and marks is not None and known[0] == marks:
-            return known[1:]
-        kind, number = worker_kind(job, self._environ), next(self._numbers)
-        self._kinds[run.definition_id] = (marks, kind, number)
-        return kind, number
 
     def _spool_of(self, kind: WorkerKind) -> str:
         owner = kind.who.owner
