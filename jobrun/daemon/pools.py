@@ -231,7 +231,10 @@ class Pools:
         try:
             if call.number not in worker.told:
                 self._tell_job(worker, call)
-            entry = call_entry(call.job, call.run, call.files, call.kind, base_environ=self._environ)
+            store_id, environ = self._store_id, self._environ
+            entry = call_entry(
+                call.job, call.run, call.files, call.kind, store_id=store_id, base_environ=environ
+            )
         except SpawnRefused as refusal:
             self._refused(call, refusal)
         else:

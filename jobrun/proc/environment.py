@@ -56,7 +56,7 @@ def job_environment(job: Job, *, base: Mapping[str, str], account: Account) -> d
     return env
 
 
-def run_environment(job: Job, run: Run, prefix: str, store_id: str | None) -> dict[str, str]:
+def run_environment(job: Job, run: Run, prefix: str, store_id: str) -> dict[str, str]:
     """The variables that tell a run who it is, and where it can say something.
 
     `prefix` is what the paths of the attempt's files in its spool begin with. A
@@ -75,13 +75,10 @@ def run_environment(job: Job, run: Run, prefix: str, store_id: str | None) -> di
     return env
 
 
-def common_environment(job: Job, store_id: str | None) -> dict[str, str]:
-    """What all runs of a job are told alike, unless `own_environment` says otherwise.
-
-    `store_id` is None where somebody else says it.
-    """
+def common_environment(job: Job, store_id: str) -> dict[str, str]:
+    """What all runs of a job are told alike, unless `own_environment` says otherwise."""
     return {
-        **({STORE_ID: store_id} if store_id is not None else {}),
+        STORE_ID: store_id,
         "JOBRUN_JOB": job.name,
         "JOBRUN_MAX_ATTEMPTS": str(job.retry.attempts),
         "JOBRUN_QUEUE": job.queue,

@@ -221,7 +221,13 @@ def job_text(number: int, job: Job, kind: WorkerKind, *, store_id: str, spool: s
 
 
 def call_entry(
-    job: Job, run: Run, files: CallFiles, kind: WorkerKind, *, base_environ: Mapping[str, str]
+    job: Job,
+    run: Run,
+    files: CallFiles,
+    kind: WorkerKind,
+    *,
+    store_id: str,
+    base_environ: Mapping[str, str],
 ) -> str:
     """What a worker is told of the run's current attempt, as JSON. Raises SpawnRefused.
 
@@ -230,7 +236,7 @@ def call_entry(
     """
     env = own_environment(job, run)
     if job.checkpoint is not None or run.resume_from is not None:
-        told = {**kind.env, **run_environment(job, run, files.prefix, None)}
+        told = {**kind.env, **run_environment(job, run, files.prefix, store_id)}
         where = files.state_dir
         env |= checkpoint_environment(job, run, where, env=told, base=base_environ, who=kind.who)
     data = data_of(job, run)

@@ -43,7 +43,7 @@ class Told:
     def entry(self, run: Run) -> str:
         name = str(run.fence)
         files = CallFiles(name, f"{self.spool}/{name}", self.spool.parent)
-        return call_entry(self.job, run, files, self.kind, base_environ=self.base)
+        return call_entry(self.job, run, files, self.kind, store_id=self.store_id, base_environ=self.base)
 
     def call(self, run: Run) -> Call:
         orders = Orders()
@@ -130,9 +130,10 @@ def test_a_file_that_cannot_be_written_is_refused(rig: Rig) -> None:
 
 
 def test_the_directory_of_checkpoints_may_name_the_run(rig: Rig) -> None:
-    job = rig.job(BODY, checkpoint=Checkpoint(dir="kept/${JOBRUN_RUN_ID}"))
+    job = rig.job(BODY, checkpoint=Checkpoint(dir="kept/${JOBRUN_STORE_ID}/${JOBRUN_RUN_ID}"))
     run = rig.run()
-    assert told(Told(rig, job).call(run))["JOBRUN_CHECKPOINT_DIR"] == f"{rig.home}/kept/{run.id}"
+    kept = f"{rig.home}/kept/{rig.store_id}/{run.id}"
+    assert told(Told(rig, job).call(run))["JOBRUN_CHECKPOINT_DIR"] == kept
 
 
 def test_hello_names_the_spool(rig: Rig) -> None:
