@@ -58,6 +58,7 @@ STATUS = {
     "jobrun.domain.instants",
     "jobrun.domain.records",
     "jobrun.domain.run",
+    "jobrun.domain.value",
     "jobrun.store",
     "jobrun.store.damage",
     "jobrun.store.moments",

@@ -176,7 +176,7 @@ class TestAdoption:
         spec = self.start_elsewhere(rig, text)
         identity = self.found(spec)
         assert rig.pid_in("escapee") != identity.pid
-        assert find_started("elsewhere", replace(spec.fence, attempt=2)) is None
+        assert find_started("elsewhere", spec.fence._replace(attempt=2)) is None
         assert find_started("other store", spec.fence) is None
 
         child = rig.adopt(identity, spec)
