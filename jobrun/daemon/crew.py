@@ -138,18 +138,21 @@ class Crew:
         self._workers.clear()
 
     def _listen(self, worker: Worker) -> None:
-        self._hear(worker)
-        if len(worker.calls) > 1 and worker.number in self._workers:
+        if self._hear(worker) and len(worker.calls) > 1 and worker.number in self._workers:
             loop = asyncio.get_running_loop()
             loop.remove_reader(worker.fileno())
             if not self._unheard:
                 loop.call_later(_GATHERED, self._listen_again)
             self._unheard.append(worker)
 
-    def _hear(self, worker: Worker) -> None:
+    def _hear(self, worker: Worker) -> bool:
+        """Hear what it says. Returns whether it said anything: a silent one is listened to, not asked."""
+        has_spoken = False
         for message in worker.messages():
+            has_spoken = True
             self._heard(worker, message)
         self._listened(worker)
+        return has_spoken
 
     def _listen_again(self) -> None:
         """Hear those that were not listened to for a moment."""
