@@ -26,13 +26,17 @@ from jobrun.domain.run import (
     Trigger,
 )
 
+# What every run has from its beginning, and how far its attempts have come.
+_ALWAYS = (
+    "id, job, queue, definition_id, trigger, max_attempts, requested_by, created_at, "
+    "attempt, charged, lost, priority"
+)
 RUN_COLUMNS = (
-    "id, job, queue, definition_id, trigger, schedule, scheduled_at, clock_pass, slot_last, slot_count, "
-    "max_attempts, retry_of, requested_by, created_at, data, resume_from, "
-    "attempt, charged, lost, priority, "
+    f"{_ALWAYS}, schedule, scheduled_at, clock_pass, slot_last, slot_count, retry_of, data, resume_from, "
     "state, state_since, state_reason, pid, start_ticks, boot_id, started_at, mark_at, "
     "outcome, exit_code, signal, detail"
 )
+ASKED_COLUMNS = f"{_ALWAYS}, state, state_since"
 RUN_WIDTH = RUN_COLUMNS.count(",") + 1
 STARTED_AT = 26
 
@@ -49,35 +53,18 @@ def run_values(run: Run, moved: Run | None = None, started_at: Instant | None = 
     """
     slot, now = run.slot, run if moved is None else moved
     return (
-        run.id,
-        run.job,
-        run.queue,
-        run.definition_id,
-        run.trigger.value,
+        *_always(run, now),
         *(
             (None, None, None, None, None)
             if slot is None
             else (slot.schedule, slot.scheduled_at, slot.clock_pass, slot.last, _count(slot))
         ),
-        run.max_attempts,
         run.retry_of,
-        storable(run.requested_by),
-        run.created_at,
         run.data,
         run.resume_from,
-        now.attempt,
-        now.charged,
-        now.lost,
-        now.priority,
         now.state,
         *_status_values(now.status, started_at),
     )
-
-
-ASKED_COLUMNS = (
-    "id, job, queue, definition_id, trigger, max_attempts, requested_by, created_at, "
-    "attempt, charged, lost, priority, state, state_since"
-)
 
 
 def asked_values(run: Run) -> tuple[Any, ...] | None:
@@ -88,6 +75,11 @@ def asked_values(run: Run) -> tuple[Any, ...] | None:
         return None
     if run.data is not None or run.resume_from is not None:
         return None
+    return *_always(run, run), run.state, status.since
+
+
+def _always(run: Run, now: Run) -> tuple[Any, ...]:
+    """The values of `_ALWAYS`; `now` is the run as it has become."""
     return (
         run.id,
         run.job,
@@ -97,12 +89,10 @@ def asked_values(run: Run) -> tuple[Any, ...] | None:
         run.max_attempts,
         storable(run.requested_by),
         run.created_at,
-        run.attempt,
-        run.charged,
-        run.lost,
-        run.priority,
-        "queued",
-        status.since,
+        now.attempt,
+        now.charged,
+        now.lost,
+        now.priority,
     )
 
 
@@ -146,25 +136,25 @@ def cause_value(cause: Cause | None) -> str | None:
 def read_run(row: tuple[Any, ...]) -> Run:
     """The run of a row that begins with `RUN_COLUMNS`."""
     slot = None
-    if row[5] is not None:
-        slot = Slot(row[5], row[6], row[7], row[8], 1 if row[9] is None else row[9])
+    if row[12] is not None:
+        slot = Slot(row[12], row[13], row[14], row[15], 1 if row[16] is None else row[16])
     return Run(
         id=row[0],
         job=row[1],
         queue=row[2],
         definition_id=row[3],
         trigger=Trigger(row[4]),
+        max_attempts=row[5],
+        requested_by=row[6],
+        created_at=row[7],
+        attempt=row[8],
+        charged=row[9],
+        lost=row[10],
+        priority=row[11],
         slot=slot,
-        max_attempts=row[10],
-        retry_of=row[11],
-        requested_by=row[12],
-        created_at=row[13],
-        data=row[14],
-        resume_from=row[15],
-        attempt=row[16],
-        charged=row[17],
-        lost=row[18],
-        priority=row[19],
+        retry_of=row[17],
+        data=row[18],
+        resume_from=row[19],
         status=_read_status(row[20:RUN_WIDTH]),
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from jobrun.domain.instants import Instant
 from jobrun.domain.ledger import (
     AttemptClosed,
     AttemptOpened,
@@ -25,6 +26,7 @@ from jobrun.store.rows import (
     ASKED_COLUMNS,
     END_COLUMNS,
     RUN_COLUMNS,
+    asked_values,
     cause_value,
     end_values,
     process_values,
@@ -140,6 +142,14 @@ START_ATTEMPT = Statement(f"UPDATE attempts SET {_STARTED} WHERE {_CURRENT}", gu
 CLOSE_ATTEMPT = Statement(f"UPDATE attempts SET {_ENDED} WHERE {_CURRENT}", guarded=True)
 START_AND_CLOSE = Statement(f"UPDATE attempts SET {_STARTED}, {_ENDED} WHERE {_CURRENT}", guarded=True)
 MOVED_START_AND_CLOSE = Statement(f"UPDATE attempts SET {_STARTED}, {_ENDED} WHERE {_MOVED}", guarded=True)
+
+
+def creation(run: Run, moved: Run, started_at: Instant | None) -> tuple[Statement, Values]:
+    """The new row of a run, `moved` as far as it has come; see `run_values`."""
+    asked = asked_values(run) if moved is run else None
+    if asked is not None:
+        return CREATE_ASKED, asked
+    return CREATE_RUN, run_values(run, moved, started_at)
 
 
 def current(fence: Fence) -> Values:

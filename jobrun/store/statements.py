@@ -19,7 +19,8 @@ ROWS_AT_ONCE = 16
 class Statement:
     """SQL. One that is guarded must change exactly one row, and can change no more than that.
 
-    `together` is the text that does it for `ROWS_AT_ONCE` rows, if there is one.
+    `together` is the text that does it for `ROWS_AT_ONCE` rows, if there is one; an insertion's, never of
+    one that is guarded.
     """
 
     sql: str

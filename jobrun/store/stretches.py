@@ -29,11 +29,9 @@ from jobrun.domain.ledger import (
 from jobrun.domain.records import OutputKept
 from jobrun.domain.report import Report
 from jobrun.domain.run import Run, Running, Starting, Status, Stopping
-from jobrun.store.rows import END_WIDTH, asked_values, end_values, run_values
+from jobrun.store.rows import END_WIDTH, end_values
 from jobrun.store.runwrites import (
     CLOSE_ATTEMPT,
-    CREATE_ASKED,
-    CREATE_RUN,
     MOVED_START_AND_CLOSE,
     MOVES,
     OPEN_ATTEMPT,
@@ -41,6 +39,7 @@ from jobrun.store.runwrites import (
     START_AND_CLOSE,
     START_ATTEMPT,
     WHOLE_ATTEMPT,
+    creation,
     current,
     guard_values,
     start_values,
@@ -172,12 +171,8 @@ class _Stretch:
         """The statements, each with its place in the order."""
         after = self.after
         found: list[tuple[int, Statement, Values]] = []
-        if self.created is not None:
-            asked = asked_values(self.created) if after is self.created else None
-            if asked is not None:
-                found.append((_RUNS, CREATE_ASKED, asked))
-            else:
-                found.append((_RUNS, CREATE_RUN, run_values(self.created, after, self.started_at)))
+        if self.created is not None and after is not None:
+            found.append((_RUNS, *creation(self.created, after, self.started_at)))
         elif after is not None and self.before is not None:
             found.append((_RUNS, *self._move(self.before, after)))
         if self.number is not None:

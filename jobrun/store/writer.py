@@ -266,10 +266,10 @@ def _write(connection: sqlite3.Connection, facts: Sequence[Fact]) -> None:
     for statement, rows in statements_of(facts):
         left = rows if statement.together is None else _write_together(connection, statement.together, rows)
         if len(left) == 1:
-            changed = connection.execute(statement.sql, left[0]).rowcount
+            cursor = connection.execute(statement.sql, left[0])
         else:
-            changed = connection.executemany(statement.sql, left).rowcount if left else 0
-        if statement.guarded and changed != len(rows):
+            cursor = connection.executemany(statement.sql, left)
+        if statement.guarded and cursor.rowcount != len(left):
             raise _Refused
 
 
