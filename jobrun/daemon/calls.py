@@ -14,7 +14,7 @@ from typing import Any
 from jobrun.conf.paths import Places
 from jobrun.daemon.inbox import Happened
 from jobrun.daemon.limitwatch import LimitWatch
-from jobrun.daemon.worker import Call, Worker, whole
+from jobrun.daemon.worker import STREAMS, Call, Worker, whole
 from jobrun.domain.events import (
     ArmLimits,
     Effect,
@@ -130,8 +130,9 @@ class Calls:
         worker = call.worker
         assert worker is not None
         began = self._over(call)
-        has_output = bool(message.get("out") or message.get("err"))
-        worker.unwritten = (call.files.prefix, message.get("out"), message.get("err"))
+        silent = tuple(name for name in STREAMS if not message.get(name))
+        worker.unwritten = call.files.prefix, silent
+        has_output = len(silent) < len(STREAMS)
         outputs = self._keep_output(call) if has_output else ()
         may_have_left = message.get("children") is True or not (worker.is_reaper or not kin.has_strangers())
         left = self._sweep(call, worker) if may_have_left and not call.job.leave_children else 0
@@ -163,7 +164,7 @@ class Calls:
         whole_exit = exit if written is None else written
         whole_exit = replace(whole_exit, left_behind=max(left, call.escaped))
         told = said(call.files.prefix, report)
-        self._finish(call, began, whole_exit, outputs, told, oom=oom, streams=("out", "err"))
+        self._finish(call, began, whole_exit, outputs, told, oom=oom, streams=STREAMS)
         # Until it is durable, how the worker ended is all that says how the call did.
         self._ended[call.fence][:0] = map(str, worker_files(worker.child.files.status))
 
@@ -212,6 +213,7 @@ class Calls:
         """Stop watching; what runs goes on by itself."""
         if self._telling is not None:
             self._telling.cancel()
+        self._untold.clear()
         for call in self._under_way.values():
             call.cancel_timers()
         self._under_way.clear()
@@ -261,8 +263,6 @@ class Calls:
         it, `streams` which output files may be there besides those in `outputs`.
         """
         prefix = call.files.prefix
-        if not (has_files or outputs or streams or call.is_stopped) and data_of(call.job, call.run) is None:
-            return [call.files.status]
         stay = {output.stream for output in outputs if output.path is not None}
         names = [name for name in (*streams, *(output.stream for output in outputs)) if name not in stay]
         if data_of(call.job, call.run) is not None:

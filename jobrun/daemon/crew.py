@@ -138,7 +138,10 @@ class Crew:
         self._workers.clear()
 
     def _listen(self, worker: Worker) -> None:
-        if self._hear(worker) and len(worker.calls) > 1 and worker.number in self._workers:
+        has_spoken = self._hear(worker)
+        self._listened(worker)
+        # One that is silent is waited for, not asked again and again.
+        if has_spoken and len(worker.calls) > 1 and worker.number in self._workers:
             loop = asyncio.get_running_loop()
             loop.remove_reader(worker.fileno())
             if not self._unheard:
@@ -146,12 +149,11 @@ class Crew:
             self._unheard.append(worker)
 
     def _hear(self, worker: Worker) -> bool:
-        """Hear what it says. Returns whether it said anything: a silent one is listened to, not asked."""
+        """Hear what it has said. Returns whether it has said anything."""
         has_spoken = False
         for message in worker.messages():
             has_spoken = True
             self._heard(worker, message)
-        self._listened(worker)
         return has_spoken
 
     def _listen_again(self) -> None:
@@ -168,8 +170,7 @@ class Crew:
         exit = worker.poll()
         if exit is None:
             return
-        for message in worker.messages():
-            self._heard(worker, message)
+        self._hear(worker)
         self._stop_listening(worker)
         del self._workers[worker.number]
         self._ended(worker, exit)

@@ -1,7 +1,7 @@
 """Which kind of worker the calls of each definition need, worked out once for all of its runs.
 
-Each gets a number, under which a worker is told what those calls share. When an
-environment file of the job has changed, it is another kind under another number.
+Each gets a number, under which a worker is told what those calls share. If
+another environment file has made another kind of it, it has another number.
 """
 
 import itertools
@@ -29,7 +29,9 @@ class Kinds:
         known = self._known.get(run.definition_id)
         if known is not None and marks is not None and known[0] == marks:
             return known[1:]
-        kind, number = worker_kind(job, self._environ), next(self._numbers)
+        kind = worker_kind(job, self._environ)
+        is_same = known is not None and known[1].key == kind.key
+        number = known[2] if known is not None and is_same else next(self._numbers)
         self._known[run.definition_id] = (marks, kind, number)
         return kind, number
 

@@ -7,7 +7,6 @@ not answer, the built-in rule holds.
 """
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from jobrun.proc.output import drop_paths
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spec import Marker
 from jobrun.proc.tree import kill_tree
-from jobrun.proc.workerspec import WorkerKind, calls_text
+from jobrun.proc.workerspec import WorkerKind, calls_text, function_text
 
 # A policy that has not answered after this long, in seconds, is ended and asked anew.
 _PATIENCE = 10.0
@@ -107,9 +106,7 @@ class Policies:
         return f"{worker.child.files.spool}/{_name(worker)}"
 
     def _question(self, asked: _Asked, args: list[int]) -> tuple[bytes, bytes]:
-        words = {"target": asked.function, "args": args, "kwargs": {}, "env": {}, "split": False}
-        job = json.dumps({"op": "job", "job": 0, **words}).encode()
-        return job, calls_text(0, [f'"{_name(asked.worker)}"'])
+        return function_text(0, asked.function, args), calls_text(0, [f'"{_name(asked.worker)}"'])
 
     def _hear(self, worker: Worker, message: Mapping[str, Any]) -> None:
         operation = message.get("op")

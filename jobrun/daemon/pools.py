@@ -76,7 +76,7 @@ class Pools:
         self._rooms: dict[str, int] = {}
         self._kinds = Kinds(environ)
         self._hungry: set[str] = set()
-        self._timed: set[str] = set()
+        self._timed: set[tuple[str, str]] = set()
         self._stillborn: Counter[str] = Counter()
         self._durations = Durations()
 
@@ -280,11 +280,10 @@ class Pools:
             self._not_started(worker, message)
             return
         name = str(message.get("fence"))
-        if operation == "dropped":
-            worker.forget_revoked(name)
-            return
         call = worker.calls.get(name)
         if call is None:
+            if operation in ("dropped", "refused"):
+                worker.forget_revoked(name)
             return
         match operation:
             case "begun":
@@ -303,7 +302,7 @@ class Pools:
         self._stillborn.pop(worker.kind.key, None)
         self._durations.note(call.job.name, (whole(message.get("at"), 0) - call.begun_at) / SECOND)
         self._calls.ended(call, message)
-        self._timed.add(call.job.name)
+        self._timed.add((worker.pool.name, call.job.name))
         if message.get("retire"):
             worker.is_retiring = True
         elif worker.runs_done >= worker.pool.max_runs:
@@ -311,7 +310,8 @@ class Pools:
 
     def _listened(self, worker: Worker) -> None:
         while self._timed:
-            self._make_room_known(worker.pool, self._timed.pop())
+            pool, job = self._timed.pop()
+            self._make_room_known(self._pool_of(pool), job)
         self._feed(worker.pool.name)
 
     def _make_room_known(self, pool: Pool, job: str) -> None:
@@ -381,7 +381,7 @@ class Pools:
         if not worker.runs_done and not worker.is_retiring:
             self._note_stillborn(worker, exit)
         self._crew.part_with(worker, exit, has_heirs=has_heirs)
-        self._feed(worker.pool.name)
+        self._listened(worker)
 
     def _note_stillborn(self, worker: Worker, exit: Exit) -> None:
         """It ended without having made a call: after a few of them, nobody waits for the next one."""

@@ -37,6 +37,8 @@ from jobrun.proc.workerspec import (
     worker_spec,
 )
 
+# The streams that a call can write to, by the endings of their files.
+STREAMS = ("out", "err")
 _AT_ONCE = 64
 # Bytes of the calls in one message; some room is left for what is around them.
 _MOST_ENTRIES = LARGEST_DATAGRAM - 256
@@ -93,7 +95,7 @@ class Worker:
         self.by_job: dict[str, int] = {}
         self.told: set[int] = set()
         self.revoked: dict[str, str] = {}
-        self.unwritten: tuple[str, object, object] | None = None
+        self.unwritten: tuple[str, tuple[str, ...]] | None = None
         self.runs_done = 0
         self.is_retiring = False
         self.retiring_since: float | None = None
@@ -267,10 +269,8 @@ class Worker:
         drop_paths(self.revoked.values())
         if self.unwritten is not None:
             # The empty output files of its last call, which it would have used again.
-            prefix, *sizes = self.unwritten
-            drop_paths(
-                f"{prefix}.{name}" for name, size in zip(("out", "err"), sizes, strict=True) if not size
-            )
+            prefix, streams = self.unwritten
+            drop_paths(f"{prefix}.{name}" for name in streams)
         self.close()
 
     def close(self) -> None:

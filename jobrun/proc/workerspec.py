@@ -220,6 +220,12 @@ def job_text(number: int, job: Job, kind: WorkerKind, *, store_id: str, spool: s
     return _text({"op": "job", "job": number, "file": path})
 
 
+def function_text(number: int, target: str, args: Sequence[object]) -> bytes:
+    """The same for a function that belongs to no job: nothing is limited, and nothing said of a run."""
+    words = {"target": target, "args": args, "kwargs": {}, "env": {}, "split": False}
+    return _text({"op": "job", "job": number, **words})
+
+
 def call_entry(
     job: Job,
     run: Run,
@@ -268,6 +274,7 @@ __all__ = [
     "call_entry",
     "calls_text",
     "env_file_marks",
+    "function_text",
     "hello",
     "job_text",
     "retire",

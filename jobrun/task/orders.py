@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# No run has this number: the daemon asks for something itself.
+_NO_RUN = b"0"
 _PLAIN = frozenset({type(None), int, float, bool, str})
 
 
@@ -76,6 +78,8 @@ class Call:
         """All that the call has in its environment besides the worker's own, as the kernel has it."""
         prefix = os.fsencode(self.prefix)
         run, _, attempt = self.fence.encode("ascii").partition(b".")
+        if run == _NO_RUN:
+            return self.job.env
         env = {
             **self.job.env,
             b"JOBRUN_RUN_ID": run,

@@ -96,18 +96,18 @@ class StatusFile:
     def _free_spare(self, directory: str) -> tuple[_Spare, int]:
         """The spare file that was used longest ago, if its call is forgotten; else a new one. It is open."""
         if self._spares:
-            oldest = self._spares.pop(0)
+            oldest = self._spares[0]
             try:
                 fd = os.open(oldest.path, _OPEN)
             except FileNotFoundError:
-                pass
+                del self._spares[0]
             else:
                 about = os.fstat(fd)
                 if about.st_nlink == 1:
                     self._inode = about.st_ino
+                    del self._spares[0]
                     return oldest, fd
                 os.close(fd)
-                self._spares.insert(0, oldest)
         if len(self._spares) >= _MOST_SPARES:
             # Somebody else gives our files further names: then each call has one of its own.
             raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))

@@ -267,7 +267,7 @@ def test_a_call_that_was_taken_back_is_not_made_by_the_worker_that_still_has_it(
     until(lambda: all(run.state == "done" for run in workers.live.runs()), "the quick ones to end")
     (workers.code / "flag").touch()
     # More than wait in a worker: those that wait in the daemon are given back, too.
-    ask("run", job="mixed", bulk=[None] * 50)
+    ask("run", job="mixed", bulk=["large" * 5_000, None] * 25)
     until(
         lambda: sum(run.state == "queued" for run in workers.live.runs()) == 49,
         "those behind the slow one to be given back, if any had been sent ahead",
@@ -277,6 +277,10 @@ def test_a_call_that_was_taken_back_is_not_made_by_the_worker_that_still_has_it(
     runs = workers.live.runs()
     assert {run.status.outcome for run in runs} == {Outcome.SUCCEEDED}
     assert made() == [run.id for run in runs]
+    until(
+        lambda: not list(workers.live.places.attempts.glob("[1-9]*.status")),
+        "the worker to have met what was taken back",
+    )
     assert workers.live.stop() == 0
     assert list(workers.live.places.attempts.iterdir()) == []
 

@@ -264,7 +264,9 @@ def test_somebody_elses_rule_says_how_many(daemon):
     wish = workers.live.directory / "wish"
     wish.write_text("2")
     (workers.code / "scaling.py").write_text(
+        "import os\n"
         "def policy(backlog, busy, least, most):\n"
+        "    assert 'JOBRUN_RUN_ID' not in os.environ\n"
         "    assert backlog >= 0 and busy >= 0 and (least, most) == (0, 3)\n"
         f"    return int(open({str(wish)!r}).read())\n"
     )
@@ -327,7 +329,7 @@ def test_a_changed_environment_file_means_another_worker(daemon, path):
 
 
 def test_large_calls_in_bulk_fit_into_their_messages(daemon):
-    """Several of them are more than a message holds, all of them more than the socket takes."""
+    """Several of them are more than a message holds, those that are sent ahead more than the socket takes."""
     workers = worker_daemon(
         daemon, '[pools.default]\nmax = 1\n[jobs.size]\npython = "sizes:size"\noverlap = "allow"\n'
     )
@@ -335,13 +337,14 @@ def test_large_calls_in_bulk_fit_into_their_messages(daemon):
         "from jobrun.task import context\ndef size(): return len(context().data)\n"
     )
     workers.start()
-    # So that it is known to be short, and calls are sent ahead.
-    assert workers.result(workers.run("size", data="x").id) == "1"
+    # So that they are known to be short, and are sent ahead.
+    short = workers.live.client.call("run", job="size", bulk=["x"] * 100)["runs"]
+    assert [workers.result(workers.live.done(run_id).id) for run_id in short] == ["1"] * 100
     (worker,) = workers.workers()
     stop_process(worker["pid"])
-    sizes = [100, 15_000, 20_000, 200_000] * 16
+    sizes = [15_000] * 40 + [100, 20_000, 200_000] * 8
     runs = workers.live.client.call("run", job="size", bulk=["y" * size for size in sizes])["runs"]
-    workers.live.in_state(runs[-1], "starting", "queued")
+    until(lambda: workers.workers()[0]["waiting"] > 1, "calls to be sent ahead")
     os.kill(worker["pid"], signal.SIGCONT)
     done = [workers.live.done(run_id) for run_id in runs]
     assert [workers.result(run.id) for run in done] == [str(size) for size in sizes]
