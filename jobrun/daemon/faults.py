@@ -61,7 +61,7 @@ _TRANSACTIONS = {
     "goodbye": "that the daemon stops",
 }
 _EFFECTS: dict[type, tuple[str, str]] = {
-    StartAttempt: ("spawn", "an attempt's process is started"),
+    StartAttempt: ("spawn", "an attempt's process is started, or its call queued"),
     Terminate: ("term", "TERM goes to a tree"),
     KillTree: ("kill", "KILL goes to a tree"),
     WakeAt: ("wake", "the timer of a delayed run is set"),
@@ -91,6 +91,8 @@ POINTS: dict[str, str] = {
         for name, what in _EFFECTS.values()
         for when in ("before", "after")
     },
+    "handout.before": "right before the calls of a batch go to warm workers",
+    "handout.after": "right after the calls of a batch went to warm workers",
     **{f"{name}.unposted": f"{what}, the engine has not been told" for name, what in _EVENTS.values()},
     "request.read": "a request was read, nothing was done about it",
     "reply.unsent": "a request was carried out and is durable, its reply was not sent",
@@ -217,7 +219,9 @@ class _GuardedHands:
         self._fault.passes(f"{name}.after")
 
     def settle(self) -> None:
+        self._fault.passes("handout.before")
         self._hands.settle()
+        self._fault.passes("handout.after")
 
 
 class _Torn(list[Fact]):
