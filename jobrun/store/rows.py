@@ -1,14 +1,17 @@
 """A run as a row of the `runs` table, and back.
 
 The rule: every status variant is written and read here, and nowhere else, so
-that the table's columns have one meaning.
+that the table's columns have one meaning. What is written here is written
+with every run: `_value_` is what `value` gives, without a call of Python code.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from jobrun.domain.instants import Instant
 from jobrun.domain.records import storable
 from jobrun.domain.run import (
+    STATE_NAMES,
     AttemptEnd,
     Cause,
     Delayed,
@@ -39,6 +42,7 @@ STARTED_AT = 26
 PAUSES = "SELECT kind, name, at, by, reason FROM pauses"
 
 _NO_PROCESS = (None, None, None)
+_NO_END = (None, None, None, None)
 
 
 def run_values(run: Run, moved: Run | None = None, started_at: Instant | None = None) -> tuple[Any, ...]:
@@ -48,17 +52,15 @@ def run_values(run: Run, moved: Run | None = None, started_at: Instant | None = 
     `started_at` when an attempt started that its status no longer tells of.
     """
     slot, now = run.slot, run if moved is None else moved
+    status = now.status
+    kind = type(status)
     return (
         run.id,
         run.job,
         run.queue,
         run.definition_id,
-        run.trigger.value,
-        *(
-            (None, None, None, None, None)
-            if slot is None
-            else (slot.schedule, slot.scheduled_at, slot.clock_pass, slot.last, _count(slot))
-        ),
+        run.trigger._value_,
+        *(_NO_SLOT if slot is None else _slot_values(slot)),
         run.max_attempts,
         run.retry_of,
         storable(run.requested_by),
@@ -69,36 +71,56 @@ def run_values(run: Run, moved: Run | None = None, started_at: Instant | None = 
         now.charged,
         now.lost,
         now.priority,
-        now.state,
-        *_status_values(now.status, started_at),
+        STATE_NAMES[kind],
+        *_STATUS_VALUES[kind](status, started_at),
     )
 
 
-def _count(slot: Slot) -> int | None:
-    """A single slot stores no count: most rows are one, and an absent value costs nothing."""
-    return slot.count if slot.count != 1 else None
+_NO_SLOT = (None,) * 5
 
 
-def _status_values(status: Status, started_at: Instant | None) -> tuple[Any, ...]:
-    """From `state_since` to `detail`."""
-    nothing = (None, None, None, None)
-    match status:
-        case Delayed():
-            return (status.until, status.reason.value, *_NO_PROCESS, started_at, None, *nothing)
-        case Queued():
-            return (status.since, None, *_NO_PROCESS, started_at, None, *nothing)
-        case Starting():
-            return (status.since, None, *_NO_PROCESS, None, None, *nothing)
-        case Running():
-            moments = (status.started_at, status.soft_sent_at)
-            return (status.started_at, None, *process_values(status.process), *moments, *nothing)
-        case Stopping():
-            moments = (status.started_at, status.killed_at)
-            process = process_values(status.process)
-            return (status.since, status.cause.value, *process, *moments, *nothing)
-        case Done():
-            end = (status.outcome.value, status.exit_code, status.signal, storable(status.detail) or None)
-            return (status.ended_at, cause_value(status.cause), *_NO_PROCESS, started_at, None, *end)
+def _slot_values(slot: Slot) -> tuple[Any, ...]:
+    """From `schedule` to `slot_count`. A single slot stores no count: most are, and nothing costs nothing."""
+    count = None if slot.count == 1 else slot.count
+    return slot.schedule, slot.scheduled_at, slot.clock_pass, slot.last, count
+
+
+def _delayed_values(status: Delayed, started_at: Instant | None) -> tuple[Any, ...]:
+    return status.until, status.reason._value_, *_NO_PROCESS, started_at, None, *_NO_END
+
+
+def _queued_values(status: Queued, started_at: Instant | None) -> tuple[Any, ...]:
+    return status.since, None, *_NO_PROCESS, started_at, None, *_NO_END
+
+
+def _starting_values(status: Starting, _started_at: Instant | None) -> tuple[Any, ...]:
+    return status.since, None, *_NO_PROCESS, None, None, *_NO_END
+
+
+def _running_values(status: Running, _started_at: Instant | None) -> tuple[Any, ...]:
+    process = process_values(status.process)
+    return status.started_at, None, *process, status.started_at, status.soft_sent_at, *_NO_END
+
+
+def _stopping_values(status: Stopping, _started_at: Instant | None) -> tuple[Any, ...]:
+    process = process_values(status.process)
+    return status.since, status.cause._value_, *process, status.started_at, status.killed_at, *_NO_END
+
+
+def _done_values(status: Done, started_at: Instant | None) -> tuple[Any, ...]:
+    end = (status.outcome._value_, status.exit_code, status.signal, text_or_none(status.detail))
+    return status.ended_at, cause_value(status.cause), *_NO_PROCESS, started_at, None, *end
+
+
+# From `state_since` to `detail`.
+_STATUS_VALUES: dict[type[Status], Callable[[Any, Instant | None], tuple[Any, ...]]] = {
+    Delayed: _delayed_values,
+    Queued: _queued_values,
+    Starting: _starting_values,
+    Running: _running_values,
+    Stopping: _stopping_values,
+    Done: _done_values,
+}
 
 
 def process_values(process: ProcessIdentity) -> tuple[int, int, str]:
@@ -108,7 +130,12 @@ def process_values(process: ProcessIdentity) -> tuple[int, int, str]:
 
 def cause_value(cause: Cause | None) -> str | None:
     """The cause's text; None stays None."""
-    return None if cause is None else cause.value
+    return None if cause is None else cause._value_
+
+
+def text_or_none(text: str) -> str | None:
+    """The text as it is stored; an empty one is nothing, and costs nothing."""
+    return storable(text) if text else None
 
 
 def read_run(row: tuple[Any, ...]) -> Run:
@@ -173,16 +200,16 @@ def end_values(end: AttemptEnd) -> tuple[Any, ...]:
     """The values of `END_COLUMNS`, in their order."""
     return (
         end.ended_at,
-        end.outcome.value,
+        end.outcome._value_,
         cause_value(end.cause),
-        storable(end.detail) or None,
+        text_or_none(end.detail),
         end.exit_code,
         end.signal,
         end.user_time,
         end.system_time,
         end.max_rss,
         end.left_behind or None,
-        int(end.killed) or None,
+        1 if end.killed else None,
     )
 
 

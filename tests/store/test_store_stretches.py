@@ -30,13 +30,14 @@ from jobrun.domain.ledger import (
     Reported,
     RunCreated,
     RunMoved,
+    ScheduleNext,
     SlotsDecided,
     StaleWrite,
 )
 from jobrun.domain.lifecycle import TABLE, step
 from jobrun.domain.records import HostEvent, OutputKept
 from jobrun.domain.report import Report
-from jobrun.domain.run import Cause, Exit, Fence, Queued
+from jobrun.domain.run import Cause, Delayed, DelayReason, Exit, Fence, Queued
 from jobrun.store.open import schema
 from jobrun.store.reader import History
 from jobrun.store.stretches import statements_of
@@ -63,9 +64,8 @@ def one_by_one(connection, facts):
 
 
 def together(connection, facts):
-    for statement, rows in statements_of(facts):
-        changed = connection.executemany(statement.sql, rows).rowcount
-        if statement.guarded and changed != len(rows):
+    for statement, values in statements_of(facts):
+        if not statement.write(connection, values):
             raise Refused
 
 
@@ -118,6 +118,15 @@ def a_life(draw, number, length):
     return facts
 
 
+def some_lives(draw, disturbed):
+    """A few lives, each different; or many that are alike, so that one statement has many rows."""
+    if draw.random() < 0.4:
+        seed, length = draw.randrange(1 << 32), draw.randrange(8)
+        return [a_life(random.Random(seed), number, length) for number in range(1, draw.randrange(6, 20))]
+    runs = draw.randrange(1, 3 if disturbed else 5)
+    return [a_life(draw, number, draw.randrange(12)) for number in range(1, runs + 1)]
+
+
 def interleave(draw, lives):
     """All facts, those of each life in their order."""
     lives, facts = [list(life) for life in lives], []
@@ -165,10 +174,10 @@ def cut(draw, facts):
 @given(seed=st.integers(0, 1 << 32), disturbed=st.booleans())
 def test_a_batch_means_its_facts_one_by_one(seed, disturbed):
     draw = random.Random(seed)
-    runs = draw.randrange(1, 3 if disturbed else 5)
-    facts = interleave(draw, [a_life(draw, number, draw.randrange(12)) for number in range(1, runs + 1)])
+    facts = interleave(draw, some_lives(draw, disturbed))
     for _ in range(0 if disturbed else 2):
         facts.insert(draw.randrange(len(facts)), SlotsDecided("backup", "every 1s", AT + draw.randrange(9)))
+        facts.insert(draw.randrange(len(facts)), ScheduleNext("backup", "every 1s", AT + draw.randrange(9)))
         facts.insert(draw.randrange(len(facts)), HostEvent(AT, "started", {"n": draw.randrange(9)}))
     if disturbed:
         disturb(draw, facts)
@@ -234,8 +243,11 @@ def test_odd_orders_are_taken_or_refused_as_one_by_one(facts):
 def kinds(facts):
     """The statements of a batch: what they do to which table, and to how many rows."""
     return [
-        (" ".join(word for word in statement.sql.split()[:3] if word not in ("INTO", "SET")), len(rows))
-        for statement, rows in statements_of(facts)
+        (
+            " ".join(word for word in statement.sql.split()[:3] if word not in ("INTO", "SET")),
+            len(values) // statement.width,
+        )
+        for statement, values in statements_of(facts)
     ]
 
 
