@@ -2,7 +2,8 @@
 
 A run that is created and admitted in one batch is one new row, one that starts
 and ends is one change; statements that are alike are executed together. On a
-host with thousands of runs a second that is what a run costs.
+host with thousands of runs a second that is what a run costs. The few things
+that befall most runs are written by `usual`; what is here knows all others.
 
 The rule: the database is afterwards as if each fact had been written by itself,
 in order, and a batch that would have been refused so is refused. Runs do not
@@ -41,6 +42,7 @@ from jobrun.store.runwrites import (
     start_values,
 )
 from jobrun.store.statements import Statement
+from jobrun.store.usual import write_usual
 from jobrun.store.writes import write_of
 
 _NO_BEGIN = (None, None)
@@ -56,7 +58,8 @@ def statements_of(facts: Iterable[Fact]) -> Iterator[tuple[Statement, Sequence[A
         yield write.statement, write.rows(group)
     rounds = [Round()]
     for told in by_run.values():
-        cut(told, rounds)
+        if not write_usual(told, rounds[0]):
+            cut(told, rounds)
     for one in rounds:
         yield from one.statements()
 

@@ -38,9 +38,12 @@ from jobrun.domain.lifecycle import TABLE, step
 from jobrun.domain.records import HostEvent, OutputKept
 from jobrun.domain.report import Report
 from jobrun.domain.run import Cause, Delayed, DelayReason, Exit, Fence, Queued
+from jobrun.store import stretches
 from jobrun.store.open import schema
 from jobrun.store.reader import History
+from jobrun.store.rounds import Round
 from jobrun.store.stretches import statements_of
+from jobrun.store.usual import write_usual
 from jobrun.store.writes import write_of
 
 JOB = Job(
@@ -189,6 +192,33 @@ def test_a_batch_means_its_facts_one_by_one(seed, disturbed):
         assert refused == []
 
 
+def rows_of(rounds):
+    return [list(one.statements()) for one in rounds]
+
+
+def the_same_by_cutting(told):
+    """Whether it is a usual piece of a life; then its rows are compared with those that cutting comes to."""
+    usual, cut_up = Round(), [Round()]
+    if not write_usual(told, usual):
+        assert rows_of([usual]) == [[]]
+        return False
+    stretches.cut(told, cut_up)
+    assert rows_of([usual]) == rows_of(cut_up)
+    return True
+
+
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 1 << 32), disturbed=st.booleans())
+def test_a_usual_piece_of_a_life_is_what_cutting_makes_of_it(seed, disturbed):
+    draw = random.Random(seed)
+    facts = a_life(draw, 1, draw.randrange(12))
+    if disturbed:
+        disturb(draw, facts)
+    for first in range(len(facts)):
+        for last in range(first, min(first + 7, len(facts))):
+            the_same_by_cutting(facts[first : last + 1])
+
+
 RUN = queued(1)
 CREATED = RunCreated(RUN)
 STARTING = admitted(RUN)
@@ -238,6 +268,46 @@ def test_odd_orders_are_taken_or_refused_as_one_by_one(facts):
     for place in range(1, len(facts)):
         batches = [facts[:place], facts[place:]]
         assert after(together, batches) == after(one_by_one, batches)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [CREATED],
+        [CREATED, ADMITTED, OPENED],
+        [ADMITTED, OPENED],
+        [BEGAN, BEGUN],
+        [ENDED, CLOSED],
+        [ENDED, CLOSED, PRINTED, SAID],
+        [BEGAN, BEGUN, ENDED, CLOSED],
+        [BEGAN, BEGUN, ENDED, CLOSED, SAID],
+        [BEGAN, BEGUN, ENDED, CLOSED, PRINTED],
+    ],
+    ids=lambda facts: " ".join(type(fact).__name__ for fact in facts),
+)
+def test_the_short_way_is_taken_by_a_call(told):
+    assert the_same_by_cutting(told)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [CREATED, RunMoved(replace(RUN, attempt=3), STARTING), OPENED],
+        [CREATED, RunMoved(replace(RUN, status=Delayed(AT, DelayReason.SPREAD)), STARTING), OPENED],
+        [ADMITTED, AttemptOpened(Fence(1, 2), AT)],
+        [RunMoved(RUN, replace(STARTED, status=Queued(AT))), OPENED],
+        [BEGAN, AttemptStarted(Fence(1, 2), PROCESS, AT)],
+        [RunMoved(STARTING, replace(STARTED, status=Queued(AT))), BEGUN],
+        [ENDED, ELSEWHERE],
+        [BEGAN, BEGUN, ENDED, ELSEWHERE],
+        [BEGAN, AttemptStarted(Fence(1, 2), PROCESS, AT), ENDED, CLOSED],
+        [BEGAN, BEGUN, RunMoved(replace(STARTED, attempt=2), ENDED.after), CLOSED],
+        [BEGAN, BEGUN, RunMoved(replace(STARTED, status=Queued(AT)), ENDED.after), CLOSED],
+    ],
+    ids=lambda facts: " ".join(type(fact).__name__ for fact in facts),
+)
+def test_the_short_way_is_not_taken_by_what_does_not_fit(told):
+    assert not the_same_by_cutting(told)
 
 
 def kinds(facts):
