@@ -76,6 +76,38 @@ def run_values(run: Run, moved: Run | None = None, started_at: Instant | None = 
     )
 
 
+ASKED_COLUMNS = (
+    "id, job, queue, definition_id, trigger, max_attempts, requested_by, created_at, data, "
+    "attempt, charged, lost, priority, state, state_since"
+)
+
+
+def asked_values(run: Run, moved: Run, started_at: Instant | None) -> tuple[Any, ...] | None:
+    """The values of `ASKED_COLUMNS`, if the others have none: a run that was asked for, and has to begin."""
+    status = moved.status
+    if not (type(status) is Queued or type(status) is Starting) or started_at is not None:
+        return None
+    if run.slot is not None or run.retry_of is not None or run.resume_from is not None:
+        return None
+    return (
+        run.id,
+        run.job,
+        run.queue,
+        run.definition_id,
+        run.trigger._value_,
+        run.max_attempts,
+        storable(run.requested_by),
+        run.created_at,
+        run.data,
+        moved.attempt,
+        moved.charged,
+        moved.lost,
+        moved.priority,
+        STATE_NAMES[type(status)],
+        status.since,
+    )
+
+
 _NO_SLOT = (None,) * 5
 
 
@@ -210,6 +242,17 @@ def end_values(end: AttemptEnd) -> tuple[Any, ...]:
         end.max_rss,
         end.left_behind or None,
         1 if end.killed else None,
+    )
+
+
+def is_plain(end: Done | AttemptEnd) -> bool:
+    """Whether it succeeded, and there is nothing more to say of how it ended."""
+    return (
+        end.outcome is Outcome.SUCCEEDED
+        and end.exit_code == 0
+        and end.cause is None
+        and end.signal is None
+        and not end.detail
     )
 
 

@@ -21,6 +21,7 @@ from jobrun.domain.ledger import (
 from jobrun.domain.records import OutputKept
 from jobrun.domain.run import (
     STATE_NAMES,
+    AttemptEnd,
     Delayed,
     Done,
     Fence,
@@ -33,10 +34,12 @@ from jobrun.domain.run import (
 )
 from jobrun.store import reports
 from jobrun.store.rows import (
+    ASKED_COLUMNS,
     END_COLUMNS,
     RUN_COLUMNS,
     cause_value,
     end_values,
+    is_plain,
     process_values,
     run_values,
     text_or_none,
@@ -115,6 +118,19 @@ MOVES: dict[type[Status], Move] = {
     ),
 }
 
+_SUCCEED = _move(
+    "state = 'done', state_since = ?, state_reason = NULL, outcome = 'succeeded', exit_code = 0, "
+    f"signal = NULL, detail = NULL, {_FORGET_PROCESS}",
+    lambda status: (status.ended_at,),
+)
+
+
+def move_to(status: Status) -> Move:
+    """How a run comes to this status; most end with nothing to be said, and have few values."""
+    if type(status) is Done and is_plain(status):
+        return _SUCCEED
+    return MOVES[type(status)]
+
 
 def guard_values(before: Run, after: Run) -> Values:
     """The counts after a move, and where the run must stand for it."""
@@ -145,11 +161,28 @@ _STARTED = "pid = ?, started_at = ?"
 _ENDED = ", ".join(f"{column} = ?" for column in END_COLUMNS.split(", "))
 
 CREATE_RUN = insert("runs", RUN_COLUMNS)
+CREATE_ASKED = insert("runs", ASKED_COLUMNS)
 OPEN_ATTEMPT = insert("attempts", "run_id, number, opened_at")
 WHOLE_ATTEMPT = insert("attempts", f"run_id, number, opened_at, pid, started_at, {END_COLUMNS}")
 START_ATTEMPT = change("attempts", _STARTED, _CURRENT)
 CLOSE_ATTEMPT = change("attempts", _ENDED, _CURRENT)
 START_AND_CLOSE = change("attempts", f"{_STARTED}, {_ENDED}", _CURRENT)
+
+# An attempt that succeeded, and whose run moves in the same stretch: that it is current is asked there.
+_SUCCEEDED = (
+    "ended_at = ?, outcome = 'succeeded', cause = NULL, detail = NULL, exit_code = 0, signal = NULL, "
+    "user_time = ?, system_time = ?, max_rss = ?, left_behind = NULL, killed = NULL"
+)
+_MOVED = "run_id = ? AND number = ? AND ended_at IS NULL"
+SUCCEED = change("attempts", _SUCCEEDED, _MOVED)
+START_AND_SUCCEED = change("attempts", f"{_STARTED}, {_SUCCEEDED}", _MOVED)
+
+
+def success_values(end: AttemptEnd) -> Values | None:
+    """The values of `_SUCCEEDED`, if that says it all."""
+    if end.left_behind or end.killed or not is_plain(end):
+        return None
+    return end.ended_at, end.user_time, end.system_time, end.max_rss
 
 
 def current(fence: Fence) -> Values:
@@ -164,6 +197,7 @@ def start_values(fact: AttemptStarted) -> Values:
 
 KEEP_OUTPUT = insert("outputs", "run_id, attempt, stream, size, dropped, body, path")
 KEEP_REPORT = insert("reports", reports.COLUMNS)
+KEEP_RESULT = insert("reports", "run_id, attempt, result")
 
 
 def output_values(fact: OutputKept) -> Values:

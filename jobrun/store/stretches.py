@@ -30,12 +30,9 @@ from jobrun.domain.ledger import (
 from jobrun.domain.records import DefinitionSeen, OutputKept
 from jobrun.domain.run import Run, Running, Starting, Status, Stopping
 from jobrun.store.rounds import Round
-from jobrun.store.rows import END_WIDTH, end_values, run_values
+from jobrun.store.rows import END_WIDTH, end_values
 from jobrun.store.runwrites import (
-    CLOSE_ATTEMPT,
-    CREATE_RUN,
     OPEN_ATTEMPT,
-    START_AND_CLOSE,
     START_ATTEMPT,
     WHOLE_ATTEMPT,
     current,
@@ -181,7 +178,7 @@ class _Stretch:
     def write(self, round: Round) -> None:
         """Put the rows into the round."""
         if self.created is not None:
-            round.runs[CREATE_RUN] += run_values(self.created, self.after, self.started_at)
+            round.create(self.created, self.after or self.created, self.started_at)
         elif self.after is not None and self.before is not None:
             if self.starts:
                 round.move_after_start(self.before, self.after, self.started_at)
@@ -203,10 +200,9 @@ class _Stretch:
             return
         if opened is not None:
             round.new_attempts[OPEN_ATTEMPT] += (opened.fence.run_id, opened.fence.attempt, opened.at)
-        if closed is not None and started is not None:
-            round.attempts[START_AND_CLOSE] += (*begun, *end_values(closed.end), *current(closed.fence))
-        elif closed is not None:
-            round.attempts[CLOSE_ATTEMPT] += (*end_values(closed.end), *current(closed.fence))
+        if closed is not None:
+            # A run that moves in this stretch stands in this attempt afterwards (`takes` sees to it).
+            round.end(started, closed, is_moved=self.after is not None)
         elif started is not None:
             round.attempts[START_ATTEMPT] += (*begun, *current(started.fence))
 

@@ -11,16 +11,7 @@ from jobrun.domain.ledger import AttemptClosed, AttemptOpened, AttemptStarted, R
 from jobrun.domain.records import OutputKept
 from jobrun.domain.run import Done, Running, Starting
 from jobrun.store.rounds import Round
-from jobrun.store.rows import end_values, run_values
-from jobrun.store.runwrites import (
-    CLOSE_ATTEMPT,
-    CREATE_RUN,
-    OPEN_ATTEMPT,
-    START_AND_CLOSE,
-    START_ATTEMPT,
-    current,
-    start_values,
-)
+from jobrun.store.runwrites import OPEN_ATTEMPT, START_ATTEMPT, current, start_values
 
 Told = Sequence[Any]
 
@@ -32,8 +23,8 @@ def write_usual(told: Told, round: Round) -> bool:
 
 
 def _created(told: Told, round: Round) -> bool:
-    (created,) = told
-    round.runs[CREATE_RUN] += run_values(created.run)
+    run = told[0].run
+    round.create(run, run, None)
     return True
 
 
@@ -44,7 +35,7 @@ def _created_and_admitted(told: Told, round: Round) -> bool:
         return False
     if run.attempt != before.attempt or type(run.status) is not type(before.status):
         return False
-    round.runs[CREATE_RUN] += run_values(run, after)
+    round.create(run, after, None)
     round.new_attempts[OPEN_ATTEMPT] += (fence.run_id, fence.attempt, opened.at)
     return True
 
@@ -75,23 +66,29 @@ def _ended(told: Told, round: Round) -> bool:
     if type(after.status) is not Done or after.attempt != fence.attempt:
         return False
     round.move(before, after)
-    round.attempts[CLOSE_ATTEMPT] += (*end_values(closed.end), *current(fence))
+    round.end(None, closed, is_moved=True)
     for fact in told[2:]:
         round.keep(fact)
     return True
 
 
 def _begun_and_ended(told: Told, round: Round) -> bool:
-    begun, started, ended, closed = told[:4]
+    begun, started, ended, *others = told
+    return _came_and_went((begun, ended, started, *others), round)
+
+
+def _came_and_went(told: Told, round: Round) -> bool:
+    """As `_begun_and_ended`, in the order in which one event tells of both."""
+    begun, ended, started, closed, *kept = told
     running, last, after, fence = begun.after, ended.before, ended.after, closed.fence
-    number = running.attempt
-    if not number == last.attempt == after.attempt == fence.attempt == started.fence.attempt:
+    status = running.status
+    if not running.attempt == last.attempt == after.attempt == fence.attempt == started.fence.attempt:
         return False
-    if not type(running.status) is type(last.status) is Running or type(after.status) is not Done:
+    if type(status) is not Running or type(last.status) is not Running or type(after.status) is not Done:
         return False
-    round.move_after_start(begun.before, after, running.status.started_at)
-    round.attempts[START_AND_CLOSE] += (*start_values(started), *end_values(closed.end), *current(fence))
-    for fact in told[4:]:
+    round.move_after_start(begun.before, after, status.started_at)
+    round.end(started, closed, is_moved=True)
+    for fact in kept:
         round.keep(fact)
     return True
 
@@ -104,4 +101,5 @@ _USUAL: dict[tuple[type[Any], ...], Callable[[Told, Round], bool]] = {
     (RunMoved, AttemptStarted): _began,
     **{(RunMoved, AttemptClosed, *kept): _ended for kept in _KEPT},
     **{(RunMoved, AttemptStarted, RunMoved, AttemptClosed, *kept): _begun_and_ended for kept in _KEPT},
+    **{(RunMoved, RunMoved, AttemptStarted, AttemptClosed, *kept): _came_and_went for kept in _KEPT},
 }

@@ -1,13 +1,31 @@
 """A batch in few statements leaves what its facts would have left one by one, or is refused as they are."""
 
 import random
-import sqlite3
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store.lives import AT, PROCESS, a_ledger, admitted, done, finished, queued, running, the_plan
+from store.bothways import (
+    ADMITTED,
+    BEGAN,
+    BEGUN,
+    BEGUN_TWICE,
+    CLOSED,
+    CREATED,
+    ELSEWHERE,
+    ENDED,
+    OPENED,
+    PRINTED,
+    RUN,
+    SAID,
+    STARTING,
+    after,
+    one_by_one,
+    the_same_by_cutting,
+    together,
+)
+from store.lives import AT, PROCESS, a_ledger, admitted, done, finished, queued, running
 
 from jobrun.domain.events import (
     Admitted,
@@ -37,57 +55,13 @@ from jobrun.domain.ledger import (
 from jobrun.domain.lifecycle import TABLE, step
 from jobrun.domain.records import HostEvent, OutputKept
 from jobrun.domain.report import Report
-from jobrun.domain.run import Cause, Delayed, DelayReason, Exit, Fence, Queued
-from jobrun.store import stretches
-from jobrun.store.open import schema
+from jobrun.domain.run import Cause, Exit, Fence, Queued
 from jobrun.store.reader import History
-from jobrun.store.rounds import Round
 from jobrun.store.stretches import statements_of
-from jobrun.store.usual import write_usual
-from jobrun.store.writes import write_of
 
 JOB = Job(
     name="backup", body=ShellCommand("true"), retry=RetryPolicy(attempts=9, delay=0), on_lost=OnLost.RETRY
 )
-
-
-class Refused(Exception):
-    pass
-
-
-def one_by_one(connection, facts):
-    """What a batch means."""
-    for fact in facts:
-        write = write_of(fact)
-        if type(fact) is Reported and fact.report == Report():
-            continue
-        changed = connection.execute(write.statement.sql, write.values(fact)).rowcount
-        if write.statement.guarded and changed != 1:
-            raise Refused
-
-
-def together(connection, facts):
-    for statement, values in statements_of(facts):
-        if not statement.write(connection, values):
-            raise Refused
-
-
-def after(how, batches):
-    """The database after these batches, and which of them were refused."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(schema())
-    connection.execute("PRAGMA foreign_keys = ON")
-    one_by_one(connection, the_plan())
-    refused = []
-    for batch in batches:
-        connection.execute("BEGIN")
-        try:
-            how(connection, batch)
-            connection.execute("COMMIT")
-        except (Refused, sqlite3.IntegrityError):
-            connection.execute("ROLLBACK")
-            refused.append(batch)
-    return sorted(connection.iterdump()), refused
 
 
 def a_life(draw, number, length):
@@ -192,21 +166,6 @@ def test_a_batch_means_its_facts_one_by_one(seed, disturbed):
         assert refused == []
 
 
-def rows_of(rounds):
-    return [list(one.statements()) for one in rounds]
-
-
-def the_same_by_cutting(told):
-    """Whether it is a usual piece of a life; then its rows are compared with those that cutting comes to."""
-    usual, cut_up = Round(), [Round()]
-    if not write_usual(told, usual):
-        assert rows_of([usual]) == [[]]
-        return False
-    stretches.cut(told, cut_up)
-    assert rows_of([usual]) == rows_of(cut_up)
-    return True
-
-
 @settings(max_examples=300, deadline=None)
 @given(seed=st.integers(0, 1 << 32), disturbed=st.booleans())
 def test_a_usual_piece_of_a_life_is_what_cutting_makes_of_it(seed, disturbed):
@@ -217,21 +176,6 @@ def test_a_usual_piece_of_a_life_is_what_cutting_makes_of_it(seed, disturbed):
     for first in range(len(facts)):
         for last in range(first, min(first + 7, len(facts))):
             the_same_by_cutting(facts[first : last + 1])
-
-
-RUN = queued(1)
-CREATED = RunCreated(RUN)
-STARTING = admitted(RUN)
-STARTED = running(STARTING)
-ADMITTED = RunMoved(RUN, STARTING)
-OPENED = AttemptOpened(Fence(1, 1), AT)
-BEGAN = RunMoved(STARTING, STARTED)
-BEGUN = AttemptStarted(Fence(1, 1), PROCESS, AT + 1)
-BEGUN_TWICE = AttemptStarted(Fence(1, 1), replace(PROCESS, pid=99), AT + 2)
-ENDED, CLOSED = finished(RUN)[-2:]
-PRINTED = OutputKept(Fence(1, 1), "out", 3, 0, b"abc")
-SAID = Reported(Fence(1, 1), Report(result="3"))
-ELSEWHERE = AttemptClosed(Fence(1, 2), CLOSED.end)
 
 
 @pytest.mark.parametrize(
@@ -268,46 +212,6 @@ def test_odd_orders_are_taken_or_refused_as_one_by_one(facts):
     for place in range(1, len(facts)):
         batches = [facts[:place], facts[place:]]
         assert after(together, batches) == after(one_by_one, batches)
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        [CREATED],
-        [CREATED, ADMITTED, OPENED],
-        [ADMITTED, OPENED],
-        [BEGAN, BEGUN],
-        [ENDED, CLOSED],
-        [ENDED, CLOSED, PRINTED, SAID],
-        [BEGAN, BEGUN, ENDED, CLOSED],
-        [BEGAN, BEGUN, ENDED, CLOSED, SAID],
-        [BEGAN, BEGUN, ENDED, CLOSED, PRINTED],
-    ],
-    ids=lambda facts: " ".join(type(fact).__name__ for fact in facts),
-)
-def test_the_short_way_is_taken_by_a_call(told):
-    assert the_same_by_cutting(told)
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        [CREATED, RunMoved(replace(RUN, attempt=3), STARTING), OPENED],
-        [CREATED, RunMoved(replace(RUN, status=Delayed(AT, DelayReason.SPREAD)), STARTING), OPENED],
-        [ADMITTED, AttemptOpened(Fence(1, 2), AT)],
-        [RunMoved(RUN, replace(STARTED, status=Queued(AT))), OPENED],
-        [BEGAN, AttemptStarted(Fence(1, 2), PROCESS, AT)],
-        [RunMoved(STARTING, replace(STARTED, status=Queued(AT))), BEGUN],
-        [ENDED, ELSEWHERE],
-        [BEGAN, BEGUN, ENDED, ELSEWHERE],
-        [BEGAN, AttemptStarted(Fence(1, 2), PROCESS, AT), ENDED, CLOSED],
-        [BEGAN, BEGUN, RunMoved(replace(STARTED, attempt=2), ENDED.after), CLOSED],
-        [BEGAN, BEGUN, RunMoved(replace(STARTED, status=Queued(AT)), ENDED.after), CLOSED],
-    ],
-    ids=lambda facts: " ".join(type(fact).__name__ for fact in facts),
-)
-def test_the_short_way_is_not_taken_by_what_does_not_fit(told):
-    assert not the_same_by_cutting(told)
 
 
 def kinds(facts):
