@@ -19,6 +19,8 @@ VERSION = 2
 APPLICATION_ID = 0x6A6F6272
 
 BUSY_TIMEOUT = 5.0
+STATEMENTS_KEPT = 256
+"""How many texts a connection keeps prepared: more than the writer has (a test counts them)."""
 _CACHE_KIB = 8 << 10
 _CHECKPOINT_PAGES = 4000
 _LONGEST_WAL = 64 << 20
@@ -151,7 +153,7 @@ def _connect(path: Path, query: str, busy_timeout: float) -> sqlite3.Connection:
         timeout=busy_timeout,
         isolation_level=None,
         check_same_thread=False,
-        cached_statements=256,
+        cached_statements=STATEMENTS_KEPT,
     )
 
 

@@ -62,10 +62,13 @@ class FileIdentity(NamedTuple):
     inode: int
 
 
-def identity(path: Path) -> FileIdentity | None:
-    """The file at this path now; None if there is none, or none that we can see."""
+def identity(path: Path | str) -> FileIdentity | None:
+    """The file at this path now; None if there is none, or none that we can see.
+
+    Every commit asks four times: a path that is text already costs half as much.
+    """
     try:
-        stat = os.stat(path)  # noqa: PTH116 - every commit asks, and Path.stat costs twice as much
+        stat = os.stat(path)  # noqa: PTH116 - Path.stat costs twice as much again
     except OSError:
         return None
     return FileIdentity(stat.st_dev, stat.st_ino)

@@ -1,14 +1,17 @@
 """A run as a row of the `runs` table, and back.
 
 The rule: every status variant is written and read here, and nowhere else, so
-that the table's columns have one meaning.
+that the table's columns have one meaning. What is written here is written
+with every run: `_value_` is what `value` gives, without a call of Python code.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from jobrun.domain.instants import Instant
 from jobrun.domain.records import storable
 from jobrun.domain.run import (
+    STATE_NAMES,
     AttemptEnd,
     Cause,
     Delayed,
@@ -28,21 +31,23 @@ from jobrun.domain.run import (
 
 # What every run has from its beginning, and how far its attempts have come.
 _ALWAYS = (
-    "id, job, queue, definition_id, trigger, max_attempts, requested_by, created_at, "
+    "id, job, queue, definition_id, trigger, max_attempts, requested_by, created_at, data, "
     "attempt, charged, lost, priority"
 )
 RUN_COLUMNS = (
-    f"{_ALWAYS}, schedule, scheduled_at, clock_pass, slot_last, slot_count, retry_of, data, resume_from, "
+    f"{_ALWAYS}, "
     "state, state_since, state_reason, pid, start_ticks, boot_id, started_at, mark_at, "
-    "outcome, exit_code, signal, detail"
+    "outcome, exit_code, signal, detail, "
+    "schedule, scheduled_at, clock_pass, slot_last, slot_count, retry_of, resume_from"
 )
 ASKED_COLUMNS = f"{_ALWAYS}, state, state_since"
 RUN_WIDTH = RUN_COLUMNS.count(",") + 1
-STARTED_AT = 26
+STARTED_AT = 19
 
 PAUSES = "SELECT kind, name, at, by, reason FROM pauses"
 
 _NO_PROCESS = (None, None, None)
+_NO_END = (None, None, None, None)
 
 
 def run_values(run: Run, moved: Run | None = None, started_at: Instant | None = None) -> tuple[Any, ...]:
@@ -52,30 +57,26 @@ def run_values(run: Run, moved: Run | None = None, started_at: Instant | None = 
     `started_at` when an attempt started that its status no longer tells of.
     """
     slot, now = run.slot, run if moved is None else moved
+    status = now.status
+    kind = type(status)
     return (
         *_always(run, now),
-        *(
-            (None, None, None, None, None)
-            if slot is None
-            else (slot.schedule, slot.scheduled_at, slot.clock_pass, slot.last, _count(slot))
-        ),
+        STATE_NAMES[kind],
+        *_STATUS_VALUES[kind](status, started_at),
+        *(_NO_SLOT if slot is None else _slot_values(slot)),
         run.retry_of,
-        run.data,
         run.resume_from,
-        now.state,
-        *_status_values(now.status, started_at),
     )
 
 
-def asked_values(run: Run) -> tuple[Any, ...] | None:
-    """The values of `ASKED_COLUMNS` of a new run, if there is nothing in the others: it waits in its queue,
-    no schedule brought it about, and it has nothing of its own."""
-    status = run.status
-    if type(status) is not Queued or run.slot is not None or run.retry_of is not None:
+def asked_values(run: Run, moved: Run, started_at: Instant | None) -> tuple[Any, ...] | None:
+    """The values of `ASKED_COLUMNS`, if the others have none: a run that was asked for, and has to begin."""
+    status = moved.status
+    if not (type(status) is Queued or type(status) is Starting) or started_at is not None:
         return None
-    if run.data is not None or run.resume_from is not None:
+    if run.slot is not None or run.retry_of is not None or run.resume_from is not None:
         return None
-    return *_always(run, run), run.state, status.since
+    return *_always(run, moved), STATE_NAMES[type(status)], status.since
 
 
 def _always(run: Run, now: Run) -> tuple[Any, ...]:
@@ -85,10 +86,11 @@ def _always(run: Run, now: Run) -> tuple[Any, ...]:
         run.job,
         run.queue,
         run.definition_id,
-        run.trigger.value,
+        run.trigger._value_,
         run.max_attempts,
         storable(run.requested_by),
         run.created_at,
+        run.data,
         now.attempt,
         now.charged,
         now.lost,
@@ -96,31 +98,51 @@ def _always(run: Run, now: Run) -> tuple[Any, ...]:
     )
 
 
-def _count(slot: Slot) -> int | None:
-    """A single slot stores no count: most rows are one, and an absent value costs nothing."""
-    return slot.count if slot.count != 1 else None
+_NO_SLOT = (None,) * 5
 
 
-def _status_values(status: Status, started_at: Instant | None) -> tuple[Any, ...]:
-    """From `state_since` to `detail`."""
-    nothing = (None, None, None, None)
-    match status:
-        case Delayed():
-            return (status.until, status.reason.value, *_NO_PROCESS, started_at, None, *nothing)
-        case Queued():
-            return (status.since, None, *_NO_PROCESS, started_at, None, *nothing)
-        case Starting():
-            return (status.since, None, *_NO_PROCESS, None, None, *nothing)
-        case Running():
-            moments = (status.started_at, status.soft_sent_at)
-            return (status.started_at, None, *process_values(status.process), *moments, *nothing)
-        case Stopping():
-            moments = (status.started_at, status.killed_at)
-            process = process_values(status.process)
-            return (status.since, status.cause.value, *process, *moments, *nothing)
-        case Done():
-            end = (status.outcome.value, status.exit_code, status.signal, storable(status.detail) or None)
-            return (status.ended_at, cause_value(status.cause), *_NO_PROCESS, started_at, None, *end)
+def _slot_values(slot: Slot) -> tuple[Any, ...]:
+    """From `schedule` to `slot_count`. A single slot stores no count: most are, and nothing costs nothing."""
+    count = None if slot.count == 1 else slot.count
+    return slot.schedule, slot.scheduled_at, slot.clock_pass, slot.last, count
+
+
+def _delayed_values(status: Delayed, started_at: Instant | None) -> tuple[Any, ...]:
+    return status.until, status.reason._value_, *_NO_PROCESS, started_at, None, *_NO_END
+
+
+def _queued_values(status: Queued, started_at: Instant | None) -> tuple[Any, ...]:
+    return status.since, None, *_NO_PROCESS, started_at, None, *_NO_END
+
+
+def _starting_values(status: Starting, _started_at: Instant | None) -> tuple[Any, ...]:
+    return status.since, None, *_NO_PROCESS, None, None, *_NO_END
+
+
+def _running_values(status: Running, _started_at: Instant | None) -> tuple[Any, ...]:
+    process = process_values(status.process)
+    return status.started_at, None, *process, status.started_at, status.soft_sent_at, *_NO_END
+
+
+def _stopping_values(status: Stopping, _started_at: Instant | None) -> tuple[Any, ...]:
+    process = process_values(status.process)
+    return status.since, status.cause._value_, *process, status.started_at, status.killed_at, *_NO_END
+
+
+def _done_values(status: Done, started_at: Instant | None) -> tuple[Any, ...]:
+    end = (status.outcome._value_, status.exit_code, status.signal, text_or_none(status.detail))
+    return status.ended_at, cause_value(status.cause), *_NO_PROCESS, started_at, None, *end
+
+
+# From `state_since` to `detail`.
+_STATUS_VALUES: dict[type[Status], Callable[[Any, Instant | None], tuple[Any, ...]]] = {
+    Delayed: _delayed_values,
+    Queued: _queued_values,
+    Starting: _starting_values,
+    Running: _running_values,
+    Stopping: _stopping_values,
+    Done: _done_values,
+}
 
 
 def process_values(process: ProcessIdentity) -> tuple[int, int, str]:
@@ -130,14 +152,19 @@ def process_values(process: ProcessIdentity) -> tuple[int, int, str]:
 
 def cause_value(cause: Cause | None) -> str | None:
     """The cause's text; None stays None."""
-    return None if cause is None else cause.value
+    return None if cause is None else cause._value_
+
+
+def text_or_none(text: str) -> str | None:
+    """The text as it is stored; an empty one is nothing, and costs nothing."""
+    return storable(text) if text else None
 
 
 def read_run(row: tuple[Any, ...]) -> Run:
     """The run of a row that begins with `RUN_COLUMNS`."""
     slot = None
-    if row[12] is not None:
-        slot = Slot(row[12], row[13], row[14], row[15], 1 if row[16] is None else row[16])
+    if row[25] is not None:
+        slot = Slot(row[25], row[26], row[27], row[28], 1 if row[29] is None else row[29])
     return Run(
         id=row[0],
         job=row[1],
@@ -147,15 +174,15 @@ def read_run(row: tuple[Any, ...]) -> Run:
         max_attempts=row[5],
         requested_by=row[6],
         created_at=row[7],
-        attempt=row[8],
-        charged=row[9],
-        lost=row[10],
-        priority=row[11],
+        data=row[8],
+        attempt=row[9],
+        charged=row[10],
+        lost=row[11],
+        priority=row[12],
+        status=_read_status(row[13:25]),
         slot=slot,
-        retry_of=row[17],
-        data=row[18],
-        resume_from=row[19],
-        status=_read_status(row[20:RUN_WIDTH]),
+        retry_of=row[30],
+        resume_from=row[31],
     )
 
 
@@ -195,16 +222,27 @@ def end_values(end: AttemptEnd) -> tuple[Any, ...]:
     """The values of `END_COLUMNS`, in their order."""
     return (
         end.ended_at,
-        end.outcome.value,
+        end.outcome._value_,
         cause_value(end.cause),
-        storable(end.detail) or None,
+        text_or_none(end.detail),
         end.exit_code,
         end.signal,
         end.user_time,
         end.system_time,
         end.max_rss,
         end.left_behind or None,
-        int(end.killed) or None,
+        1 if end.killed else None,
+    )
+
+
+def is_plain(end: Done | AttemptEnd) -> bool:
+    """Whether it succeeded, and there is nothing more to say of how it ended."""
+    return (
+        end.outcome is Outcome.SUCCEEDED
+        and end.exit_code == 0
+        and end.cause is None
+        and end.signal is None
+        and not end.detail
     )
 
 

@@ -2,7 +2,8 @@
 
 A run that is created and admitted in one batch is one new row, one that starts
 and ends is one change; statements that are alike are executed together. On a
-host with thousands of runs a second that is what a run costs.
+host with thousands of runs a second that is what a run costs. The few things
+that befall most runs are written by `usual`; what is here knows all others.
 
 The rule: the database is afterwards as if each fact had been written by itself,
 in order, and a batch that would have been refused so is refused. Runs do not
@@ -11,9 +12,9 @@ cut into stretches, within which it does not matter: in one stretch there is no
 attempt but one, and no fact about it from before the run was in it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
 from jobrun.domain.instants import Instant
@@ -26,90 +27,99 @@ from jobrun.domain.ledger import (
     RunCreated,
     RunMoved,
 )
-from jobrun.domain.records import OutputKept
-from jobrun.domain.report import Report
+from jobrun.domain.records import DefinitionSeen, OutputKept
 from jobrun.domain.run import Run, Running, Starting, Status, Stopping
+from jobrun.store.rounds import Round
 from jobrun.store.rows import END_WIDTH, end_values
 from jobrun.store.runwrites import (
-    CLOSE_ATTEMPT,
-    MOVED_START_AND_CLOSE,
-    MOVES,
     OPEN_ATTEMPT,
-    RUN_WRITES,
-    START_AND_CLOSE,
     START_ATTEMPT,
     WHOLE_ATTEMPT,
-    creation,
     current,
-    guard_values,
     start_values,
 )
-from jobrun.store.statements import Statement, Values
+from jobrun.store.statements import Statement
+from jobrun.store.usual import write_usual
 from jobrun.store.writes import write_of
 
-_NOTHING = Report()
+_NO_BEGIN = (None, None)
 _OPEN_END = (None,) * END_WIDTH
-_of_attempt = attrgetter("fence.run_id")
-_RUN_OF: dict[type[Any], Callable[[Any], int]] = {
-    RunCreated: attrgetter("run.id"),
-    RunMoved: attrgetter("after.id"),
-    **dict.fromkeys((AttemptOpened, AttemptStarted, AttemptClosed, OutputKept, Reported), _of_attempt),
-}
+_WITH_FENCE = frozenset({AttemptOpened, AttemptStarted, AttemptClosed, OutputKept, Reported})
 
 
-def statements_of(facts: Iterable[Fact]) -> Iterator[tuple[Statement, list[Values]]]:
+def statements_of(facts: Iterable[Fact]) -> Iterator[tuple[Statement, Sequence[Any]]]:
     """The statements of a batch in the order of their execution, each with the values of all its rows."""
+    definitions, others, by_run = _sorted_out(facts)
+    # Definitions refer to nothing, jobs and runs to them; nothing else here has to do with runs.
+    for write, group in groupby((*definitions, *others), write_of):
+        yield write.statement, write.rows(group)
+    rounds = [Round()]
+    for told in by_run.values():
+        if not write_usual(told, rounds[0]):
+            cut(told, rounds)
+    for one in rounds:
+        yield from one.statements()
+
+
+def _sorted_out(facts: Iterable[Any]) -> tuple[list[Fact], list[Fact], dict[int, list[Any]]]:
+    """The definitions, what else is about no run, and what is about each run; all in their order."""
+    definitions: list[Fact] = []
     others: list[Fact] = []
-    newest: dict[int, _Stretch] = {}
-    rounds: list[list[_Stretch]] = []
+    by_run: defaultdict[int, list[Any]] = defaultdict(list)
     for fact in facts:
-        run_of = _RUN_OF.get(type(fact))
-        if run_of is None:
-            others.append(fact)
+        kind = type(fact)
+        if kind is RunMoved:
+            run_id = fact.after.id
+        elif kind in _WITH_FENCE:
+            run_id = fact.fence.run_id
+        elif kind is RunCreated:
+            run_id = fact.run.id
+        else:
+            (definitions if kind is DefinitionSeen else others).append(fact)
             continue
-        run_id = run_of(fact)
-        stretch = newest.get(run_id)
-        if stretch is None or not stretch.takes(fact):
-            number = 0 if stretch is None else stretch.round + 1
-            newest[run_id] = stretch = _Stretch(number)
-            if number == len(rounds):
-                rounds.append([])
-            rounds[number].append(stretch)
-            stretch.takes(fact)
-    # Definitions come before the runs that refer to them; nothing else here has to do with runs.
-    for write, group in groupby(others, write_of):
-        yield write.statement, [write.values(fact) for fact in group]
-    for stretches in rounds:
-        yield from _statements_of_round(stretches)
+        by_run[run_id].append(fact)
+    return definitions, others, by_run
 
 
-def _statements_of_round(stretches: list["_Stretch"]) -> Iterator[tuple[Statement, list[Values]]]:
-    lanes: tuple[dict[Statement, list[Values]], ...] = ({}, {}, {}, {})
-    for stretch in stretches:
-        for place, statement, values in stretch.writes():
-            lanes[place].setdefault(statement, []).append(values)
-    for lane in lanes:
-        yield from lane.items()
-
-
-_RUNS, _NEW_ATTEMPTS, _ATTEMPTS, _KEPT = range(4)
+def cut(told: Sequence[Any], rounds: list[Round]) -> None:
+    """Put what is told of one run into the rounds, a stretch into each; there are more of them afterwards."""
+    stretches = [_Stretch()]
+    for fact in told:
+        if not stretches[-1].takes(fact):
+            stretches.append(_Stretch())
+            stretches[-1].takes(fact)
+    while len(rounds) < len(stretches):
+        rounds.append(Round())
+    for stretch, round in zip(stretches, rounds, strict=False):
+        stretch.write(round)
 
 
 class _Stretch:
     """What a batch says of one run, as far as the order of it does not matter."""
 
-    created: Run | None = None
-    before: Run | None = None
-    after: Run | None = None
-    starts = False
-    started_at: Instant | None = None
-    number: int | None = None
-    opened: AttemptOpened | None = None
-    started: AttemptStarted | None = None
-    closed: AttemptClosed | None = None
+    __slots__ = (
+        "after",
+        "before",
+        "closed",
+        "created",
+        "kept",
+        "number",
+        "opened",
+        "started",
+        "started_at",
+        "starts",
+    )
 
-    def __init__(self, round: int) -> None:
-        self.round = round
+    def __init__(self) -> None:
+        self.created: Run | None = None
+        self.before: Run | None = None
+        self.after: Run | None = None
+        self.starts = False
+        self.started_at: Instant | None = None
+        self.number: int | None = None
+        self.opened: AttemptOpened | None = None
+        self.started: AttemptStarted | None = None
+        self.closed: AttemptClosed | None = None
         self.kept: list[OutputKept | Reported] = []
 
     def takes(self, fact: Any) -> bool:
@@ -148,9 +158,7 @@ class _Stretch:
 
     def _takes_move(self, before: Run, after: Run) -> bool:
         known = self.after
-        if known is not None and (
-            known.attempt != before.attempt or type(known.status) is not type(before.status)
-        ):
+        if known is not None and known is not before and not _stands_alike(known, before):
             return False
         if self.number is not None and (before.attempt != self.number or after.attempt != self.number):
             return False
@@ -167,45 +175,37 @@ class _Stretch:
         elif type(status) is Starting:
             self.starts, self.started_at = True, None
 
-    def writes(self) -> list[tuple[int, Statement, Values]]:
-        """The statements, each with its place in the order."""
-        after = self.after
-        found: list[tuple[int, Statement, Values]] = []
-        if self.created is not None and after is not None:
-            found.append((_RUNS, *creation(self.created, after, self.started_at)))
-        elif after is not None and self.before is not None:
-            found.append((_RUNS, *self._move(self.before, after)))
+    def write(self, round: Round) -> None:
+        """Put the rows into the round."""
+        if self.created is not None:
+            round.create(self.created, self.after or self.created, self.started_at)
+        elif self.after is not None and self.before is not None:
+            if self.starts:
+                round.move_after_start(self.before, self.after, self.started_at)
+            else:
+                round.move(self.before, self.after)
         if self.number is not None:
-            found += self._attempt_writes()
+            self._write_attempt(round)
         for fact in self.kept:
-            if isinstance(fact, OutputKept) or fact.report != _NOTHING:
-                write = RUN_WRITES[type(fact)]
-                found.append((_KEPT, write.statement, write.values(fact)))
-        return found
+            round.keep(fact)
 
-    def _move(self, before: Run, after: Run) -> tuple[Statement, Values]:
-        move = MOVES[type(after.status)]
-        values, guard = move.values(after.status), guard_values(before, after)
-        if not self.starts or move.after_start is move.statement:
-            return move.statement, (*values, *guard)
-        return move.after_start, (*values, self.started_at, *guard)
-
-    def _attempt_writes(self) -> Iterator[tuple[int, Statement, Values]]:
+    def _write_attempt(self, round: Round) -> None:
         opened, started, closed = self.opened, self.started, self.closed
-        begun = (None, None) if started is None else start_values(started)
+        begun = _NO_BEGIN if started is None else start_values(started)
         if opened is not None and self.after is not None and (started is not None or closed is not None):
             # That it is the run's current attempt needs no asking: this batch brings the run there.
             end = _OPEN_END if closed is None else end_values(closed.end)
             fence = opened.fence
-            yield _NEW_ATTEMPTS, WHOLE_ATTEMPT, (fence.run_id, fence.attempt, opened.at, *begun, *end)
+            round.new_attempts[WHOLE_ATTEMPT] += (fence.run_id, fence.attempt, opened.at, *begun, *end)
             return
         if opened is not None:
-            yield _NEW_ATTEMPTS, OPEN_ATTEMPT, (opened.fence.run_id, opened.fence.attempt, opened.at)
-        if closed is not None and started is not None and self.before is not None:
-            yield _ATTEMPTS, MOVED_START_AND_CLOSE, (*begun, *end_values(closed.end), *closed.fence)
-        elif closed is not None and started is not None:
-            yield _ATTEMPTS, START_AND_CLOSE, (*begun, *end_values(closed.end), *current(closed.fence))
-        elif closed is not None:
-            yield _ATTEMPTS, CLOSE_ATTEMPT, (*end_values(closed.end), *current(closed.fence))
+            round.new_attempts[OPEN_ATTEMPT] += (opened.fence.run_id, opened.fence.attempt, opened.at)
+        if closed is not None:
+            # A run that moves in this stretch stands in this attempt afterwards (`takes` sees to it).
+            round.end(started, closed, is_moved=self.after is not None)
         elif started is not None:
-            yield _ATTEMPTS, START_ATTEMPT, (*begun, *current(started.fence))
+            round.attempts[START_ATTEMPT] += (*begun, *current(started.fence))
+
+
+def _stands_alike(known: Run, before: Run) -> bool:
+    return known.attempt == before.attempt and type(known.status) is type(before.status)

@@ -9,7 +9,6 @@ reported (`StoreTrouble`), and the same facts may be committed again later.
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,7 +22,6 @@ from jobrun.store.open import BUSY_TIMEOUT, open_for_writing
 from jobrun.store.place import identity, wal_path
 from jobrun.store.prune import Pruned, drop_definitions, prune_store
 from jobrun.store.snapshot import Snapshot, read_last_ended, read_snapshot
-from jobrun.store.statements import ROWS_AT_ONCE, Values
 from jobrun.store.stretches import statements_of
 from jobrun.store.trouble import words_for
 from jobrun.store.writes import write_of
@@ -39,15 +37,16 @@ class Ledger:
         """
         self._path = path
         self._wal = wal_path(path)
+        self._path_text, self._wal_text = str(path), str(self._wal)
         self._busy_timeout = busy_timeout
         self._connection = self._open()
         self._is_open = True
-        self._identity = identity(path)
+        self._identity = identity(self._path_text)
         self._prune_position = ""
 
     def _open(self) -> sqlite3.Connection:
         connection = open_for_writing(self._path, busy_timeout=self._busy_timeout)
-        self._wal_identity = identity(self._wal)
+        self._wal_identity = identity(self._wal_text)
         row = connection.execute(_NEWEST).fetchone()
         # The newest run may lie up to TURN below the highest moment before it: assume that it does.
         self._newest: Instant = row[0] + TURN if row else 0
@@ -141,10 +140,10 @@ class Ledger:
         for fact in facts:
             write = write_of(fact)
             try:
-                changed = connection.execute(write.statement.sql, write.values(fact)).rowcount
+                written = write.statement.write(connection, write.values(fact))
             except sqlite3.IntegrityError as error:
                 raise self._clash(fact, error) from error
-            if write.statement.guarded and changed != 1:
+            if not written:
                 raise self._stale(fact)
         raise StaleWrite(f"a batch of {len(facts)} facts is refused, and none of them by itself")
 
@@ -174,12 +173,18 @@ class Ledger:
 
     def _mark_turns(self, connection: sqlite3.Connection, facts: Iterable[Fact]) -> None:
         """Keep `clock_turns` true: the ids at which created_at falls back (schema.sql)."""
-        for fact in facts:
-            if type(fact) is not RunCreated:
-                continue
-            created = fact.run.created_at
+        runs = [fact.run for fact in facts if type(fact) is RunCreated]
+        if not runs:
+            return
+        moments = [run.created_at for run in runs]
+        highest = max(self._newest, *moments)
+        if min(moments) >= highest - TURN:
+            # Nearly always: none of them can lie more than TURN below one before it.
+            self._newest = highest
+            return
+        for run, created in zip(runs, moments, strict=True):
             if created < self._newest - TURN:
-                connection.execute("INSERT INTO clock_turns (run_id) VALUES (?)", (fact.run.id,))
+                connection.execute("INSERT INTO clock_turns (run_id) VALUES (?)", (run.id,))
                 self._newest = created
             elif created > self._newest:
                 self._newest = created
@@ -188,7 +193,7 @@ class Ledger:
         """See to it that what we write goes to the files at our path. Raises StoreTrouble."""
         if self._is_open:
             self._check_database()
-            if identity(self._wal) == self._wal_identity:
+            if identity(self._wal_text) == self._wal_identity:
                 return
             self._rescue_log()
         self._reopen()
@@ -196,11 +201,11 @@ class Ledger:
     def _check_files(self) -> None:
         """Raise StoreTrouble if the files we write to are not those at our path."""
         self._check_database()
-        if identity(self._wal) != self._wal_identity:
+        if identity(self._wal_text) != self._wal_identity:
             raise self._log_trouble()
 
     def _check_database(self) -> None:
-        present = identity(self._path)
+        present = identity(self._path_text)
         if present != self._identity:
             raise StoreTrouble(
                 f"The database {self._path} was {'replaced' if present else 'removed'} while in use.",
@@ -263,22 +268,9 @@ class _Refused(Exception):
 
 def _write(connection: sqlite3.Connection, facts: Sequence[Fact]) -> None:
     """Write the batch, in as few statements as it needs. Raises _Refused or IntegrityError."""
-    for statement, rows in statements_of(facts):
-        left = rows if statement.together is None else _write_together(connection, statement.together, rows)
-        if len(left) == 1:
-            cursor = connection.execute(statement.sql, left[0])
-        else:
-            cursor = connection.executemany(statement.sql, left)
-        if statement.guarded and cursor.rowcount != len(left):
+    for statement, values in statements_of(facts):
+        if not statement.write(connection, values):
             raise _Refused
-
-
-def _write_together(connection: sqlite3.Connection, text: str, rows: list[Values]) -> list[Values]:
-    """Write as many rows as can be in statements for several. Returns the others."""
-    whole = len(rows) - len(rows) % ROWS_AT_ONCE
-    for first in range(0, whole, ROWS_AT_ONCE):
-        connection.execute(text, list(chain.from_iterable(rows[first : first + ROWS_AT_ONCE])))
-    return rows[whole:]
 
 
 _NEWEST = "SELECT created_at FROM runs ORDER BY id DESC LIMIT 1"

@@ -25,7 +25,7 @@ from jobrun.domain.ledger import (
 )
 from jobrun.domain.records import DefinitionSeen, HostEvent, Paused, storable
 from jobrun.store.runwrites import MOVE_WRITES, RUN_WRITES
-from jobrun.store.statements import Statement, Write, insert, upsert
+from jobrun.store.statements import Statement, Write, change, insert, upsert
 
 
 def write_of(fact: Fact) -> Write:
@@ -35,11 +35,16 @@ def write_of(fact: Fact) -> Write:
     return _WRITES[type(fact)]
 
 
+def _schedule(fact: SlotsDecided | ScheduleNext) -> tuple[str, str]:
+    return fact.job, fact.schedule
+
+
 _WRITES: dict[type[Any], Write] = {
     **RUN_WRITES,
     SlotsDecided: Write(
-        Statement("UPDATE schedules SET decided_until = ? WHERE job = ? AND schedule = ?", guarded=True),
+        change("schedules", "decided_until = ?", "job = ? AND schedule = ?"),
         lambda fact: (fact.until, fact.job, fact.schedule),
+        key=_schedule,
     ),
     ScheduleSeen: Write(
         upsert("schedules", "job, schedule", "anchor, decided_until, next_at"),
@@ -47,8 +52,9 @@ _WRITES: dict[type[Any], Write] = {
     ),
     ScheduleNext: Write(
         # Not guarded: a hint for readers; the schedule may have left the plan meanwhile.
-        Statement("UPDATE schedules SET next_at = ? WHERE job = ? AND schedule = ?"),
+        change("schedules", "next_at = ?", "job = ? AND schedule = ?", guarded=False),
         lambda fact: (fact.next_at, fact.job, fact.schedule),
+        key=_schedule,
     ),
     ScheduleGone: Write(
         Statement("DELETE FROM schedules WHERE job = ? AND schedule = ?"),

@@ -93,6 +93,23 @@ def test_filters_answer_like_a_plain_scan(tmp_path, seed):
     ledger.close()
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_turns_of_a_batch_are_those_of_its_runs_one_by_one(tmp_path, seed):
+    draw = random.Random(seed)
+    step = TURN // draw.choice([1, 1, 3])
+    moments = [AT + draw.randrange(4) * step + draw.choice([0, 1]) for _ in range(12)]
+    runs = [queued(number, at=at, has_slot=False) for number, at in enumerate(moments, start=1)]
+    turns = []
+    for name, size in (("alone", 1), ("together", 4)):
+        (tmp_path / name).mkdir()
+        ledger = a_ledger(tmp_path / name)
+        for first in range(0, len(runs), size):
+            ledger.commit([RunCreated(run) for run in runs[first : first + size]])
+        turns.append(ledger._connection.execute("SELECT run_id FROM clock_turns").fetchall())
+        ledger.close()
+    assert turns[0] == turns[1]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_id_bounds_are_close(tmp_path, seed):
     """Bisection pays only if its bounds are near the truth while the clock behaves."""

@@ -1,13 +1,31 @@
 """A batch in few statements leaves what its facts would have left one by one, or is refused as they are."""
 
 import random
-import sqlite3
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store.lives import AT, PROCESS, a_ledger, admitted, done, finished, queued, running, the_plan
+from store.bothways import (
+    ADMITTED,
+    BEGAN,
+    BEGUN,
+    BEGUN_TWICE,
+    CLOSED,
+    CREATED,
+    ELSEWHERE,
+    ENDED,
+    OPENED,
+    PRINTED,
+    RUN,
+    SAID,
+    STARTING,
+    after,
+    one_by_one,
+    the_same_by_cutting,
+    together,
+)
+from store.lives import AT, PROCESS, a_ledger, admitted, done, finished, queued, running
 
 from jobrun.domain.events import (
     Admitted,
@@ -30,6 +48,7 @@ from jobrun.domain.ledger import (
     Reported,
     RunCreated,
     RunMoved,
+    ScheduleNext,
     SlotsDecided,
     StaleWrite,
 )
@@ -37,54 +56,12 @@ from jobrun.domain.lifecycle import TABLE, step
 from jobrun.domain.records import HostEvent, OutputKept
 from jobrun.domain.report import Report
 from jobrun.domain.run import Cause, Exit, Fence, Queued
-from jobrun.store.open import schema
 from jobrun.store.reader import History
 from jobrun.store.stretches import statements_of
-from jobrun.store.writes import write_of
 
 JOB = Job(
     name="backup", body=ShellCommand("true"), retry=RetryPolicy(attempts=9, delay=0), on_lost=OnLost.RETRY
 )
-
-
-class Refused(Exception):
-    pass
-
-
-def one_by_one(connection, facts):
-    """What a batch means."""
-    for fact in facts:
-        write = write_of(fact)
-        if type(fact) is Reported and fact.report == Report():
-            continue
-        changed = connection.execute(write.statement.sql, write.values(fact)).rowcount
-        if write.statement.guarded and changed != 1:
-            raise Refused
-
-
-def together(connection, facts):
-    for statement, rows in statements_of(facts):
-        changed = connection.executemany(statement.sql, rows).rowcount
-        if statement.guarded and changed != len(rows):
-            raise Refused
-
-
-def after(how, batches):
-    """The database after these batches, and which of them were refused."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(schema())
-    connection.execute("PRAGMA foreign_keys = ON")
-    one_by_one(connection, the_plan())
-    refused = []
-    for batch in batches:
-        connection.execute("BEGIN")
-        try:
-            how(connection, batch)
-            connection.execute("COMMIT")
-        except (Refused, sqlite3.IntegrityError):
-            connection.execute("ROLLBACK")
-            refused.append(batch)
-    return sorted(connection.iterdump()), refused
 
 
 def a_life(draw, number, length):
@@ -116,6 +93,15 @@ def a_life(draw, number, length):
             facts.append(Reported(run.fence, Report(result=draw.choice(["3", None]))))
         run = taken.after
     return facts
+
+
+def some_lives(draw, disturbed):
+    """A few lives, each different; or many that are alike, so that one statement has many rows."""
+    if draw.random() < 0.4:
+        seed, length = draw.randrange(1 << 32), draw.randrange(8)
+        return [a_life(random.Random(seed), number, length) for number in range(1, draw.randrange(6, 20))]
+    runs = draw.randrange(1, 3 if disturbed else 5)
+    return [a_life(draw, number, draw.randrange(12)) for number in range(1, runs + 1)]
 
 
 def interleave(draw, lives):
@@ -165,10 +151,10 @@ def cut(draw, facts):
 @given(seed=st.integers(0, 1 << 32), disturbed=st.booleans())
 def test_a_batch_means_its_facts_one_by_one(seed, disturbed):
     draw = random.Random(seed)
-    runs = draw.randrange(1, 3 if disturbed else 5)
-    facts = interleave(draw, [a_life(draw, number, draw.randrange(12)) for number in range(1, runs + 1)])
+    facts = interleave(draw, some_lives(draw, disturbed))
     for _ in range(0 if disturbed else 2):
         facts.insert(draw.randrange(len(facts)), SlotsDecided("backup", "every 1s", AT + draw.randrange(9)))
+        facts.insert(draw.randrange(len(facts)), ScheduleNext("backup", "every 1s", AT + draw.randrange(9)))
         facts.insert(draw.randrange(len(facts)), HostEvent(AT, "started", {"n": draw.randrange(9)}))
     if disturbed:
         disturb(draw, facts)
@@ -180,19 +166,16 @@ def test_a_batch_means_its_facts_one_by_one(seed, disturbed):
         assert refused == []
 
 
-RUN = queued(1)
-CREATED = RunCreated(RUN)
-STARTING = admitted(RUN)
-STARTED = running(STARTING)
-ADMITTED = RunMoved(RUN, STARTING)
-OPENED = AttemptOpened(Fence(1, 1), AT)
-BEGAN = RunMoved(STARTING, STARTED)
-BEGUN = AttemptStarted(Fence(1, 1), PROCESS, AT + 1)
-BEGUN_TWICE = AttemptStarted(Fence(1, 1), replace(PROCESS, pid=99), AT + 2)
-ENDED, CLOSED = finished(RUN)[-2:]
-PRINTED = OutputKept(Fence(1, 1), "out", 3, 0, b"abc")
-SAID = Reported(Fence(1, 1), Report(result="3"))
-ELSEWHERE = AttemptClosed(Fence(1, 2), CLOSED.end)
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 1 << 32), disturbed=st.booleans())
+def test_a_usual_piece_of_a_life_is_what_cutting_makes_of_it(seed, disturbed):
+    draw = random.Random(seed)
+    facts = a_life(draw, 1, draw.randrange(12))
+    if disturbed:
+        disturb(draw, facts)
+    for first in range(len(facts)):
+        for last in range(first, min(first + 7, len(facts))):
+            the_same_by_cutting(facts[first : last + 1])
 
 
 @pytest.mark.parametrize(
@@ -234,8 +217,11 @@ def test_odd_orders_are_taken_or_refused_as_one_by_one(facts):
 def kinds(facts):
     """The statements of a batch: what they do to which table, and to how many rows."""
     return [
-        (" ".join(word for word in statement.sql.split()[:3] if word not in ("INTO", "SET")), len(rows))
-        for statement, rows in statements_of(facts)
+        (
+            " ".join(word for word in statement.sql.split()[:3] if word not in ("INTO", "SET")),
+            len(values) // statement.width,
+        )
+        for statement, values in statements_of(facts)
     ]
 
 
