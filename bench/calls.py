@@ -1,7 +1,7 @@
 """20,000 calls of `add(1, 2)`, from the asking to the last result: jobrun beside others, in one run.
 
     pip install -e '.[bench]'; apt install redis-server
-    python bench/calls.py [--calls 20000] [--rounds 3] [--only jobrun,executor] [--recycle 1000]
+    python bench/calls.py [--calls 20000] [--rounds 3] [--only jobrun,executor] [--recycle 1000] [--flush 1]
 
 *jobrun* is a real daemon with two warm workers: the runs are asked for over the
 control socket, and all of them are `done` in the database at the end, each
@@ -10,7 +10,8 @@ begin and end durable (synchronous=FULL). *executor* is a bare
 Redis and two preforked ones. Asking and waiting for all of the results count
 for everybody. Each round has everybody once, started afresh; a ratio is one of
 the same round. Celery makes a fifth of the calls and huey a tenth, for their
-speed does not depend on the number. Who is not installed is left out.
+speed does not depend on the number. Who is not installed is left out. `--flush`
+has every flush to the disk take so many milliseconds longer, see `slow_disk`.
 
 Targets: 0.5 times the executor, 7 times huey, 10 times Celery.
 """
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from live import Daemon, daemon, until
 from peers import PEERS, Peer
+from slow_disk import flush_time, slow_down
 from usage import Spent, Stopwatch, load
 
 TARGETS = {"executor": 0.5, "huey": 7.0, "celery": 10.0}
@@ -110,16 +112,18 @@ def main() -> None:
     parser.add_argument(
         "--recycle", type=int, default=_NEVER, help="jobrun's workers end after so many calls"
     )
+    parser.add_argument("--flush", type=float, default=0.0, help="milliseconds that each flush takes longer")
     options = parser.parse_args()
     wanted = options.only.split(",")
     if unknown := set(wanted) - {peer.name for peer in ALL}:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    slow_down(options.flush)
     ours_alone = Peer("jobrun", partial(jobrun, recycle=options.recycle), lambda: "")
     who = [peer for peer in (ours_alone, *PEERS) if peer.name in wanted]
     for peer in who:
         if lack := peer.missing():
             print(f"{peer.name} is left out; {lack}")
-    print(f"load average {load()}")
+    print(f"load average {load()}; a flush takes {flush_time(tempfile.gettempdir()) * 1e3:.2f} ms")
     found = measure([peer for peer in who if not peer.missing()], options.calls, options.rounds)
     print(f"load average {load()}\n\n{'calls per second':<17} {'least':>8} {'median':>8} {'most':>8}")
     for name, pairs in found.items():
