@@ -43,7 +43,7 @@ from jobrun.proc.files import AttemptFiles, attempt_files, read_status
 from jobrun.proc.identity import send_signal
 from jobrun.proc.output import drop_paths, keep_output
 from jobrun.proc.spec import Marker
-from jobrun.proc.spool import mark_stop, read_tail, said, worker_files
+from jobrun.proc.spool import begun_at, mark_stop, read_tail, said, worker_files
 from jobrun.proc.tree import kill_tree, signal_tree, sweep_call
 
 # That a short call began is told together with its end, if that comes within so many seconds.
@@ -163,6 +163,9 @@ class Calls:
         report = read_tail(call.files.status) if written is not None else None
         whole_exit = exit if written is None else written
         whole_exit = replace(whole_exit, left_behind=max(left, call.escaped))
+        if call.begun is None and (moment := begun_at(call.files.status)) is not None:
+            # It had no time to say so.
+            began = Spawned(min(moment, whole_exit.ended_at), worker.identity)
         told = said(call.files.prefix, report)
         self._finish(call, began, whole_exit, outputs, told, oom=oom, streams=STREAMS)
         # Until it is durable, how the worker ended is all that says how the call did.

@@ -39,7 +39,7 @@ from jobrun.proc.output import drop_files, keep_output
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spawn import adopt, find_started
 from jobrun.proc.spec import Marker
-from jobrun.proc.spool import leader_of, read_said, revoke, worker_exit, worker_of
+from jobrun.proc.spool import begun_at, leader_of, read_said, revoke, worker_exit, worker_of
 from jobrun.proc.tree import sweep
 from jobrun.store.reader import History
 
@@ -194,11 +194,24 @@ def _recover_one(
     if exit is not None:
         told = replace(exit, left_behind=exit.left_behind + left)
         report = read_said(files)
-        event = Exited(host.now, told, host.draw(), was_oom, report)
+        event = Exited(
+            host.now, told, host.draw(), was_oom, report, _how_begun(run, job, files, identity, told)
+        )
         post(Happened(run.id, event, fence, (*outputs, *reported(fence, report))))
         return False
     post(Happened(run.id, event, fence, outputs))
     return False
+
+
+def _how_begun(
+    run: Run, job: Job, files: AttemptFiles, identity: ProcessIdentity | None, exit: Exit
+) -> Spawned | None:
+    """How a call began that came and went before anybody was told."""
+    if identity is None or not isinstance(run.status, Starting) or not is_warm(job):
+        return None
+    moment = begun_at(str(files.status))
+    # The time of a file, which says when the call ended, is that of the last tick.
+    return None if moment is None else Spawned(min(moment, exit.ended_at), identity)
 
 
 def _take_back(status: str) -> None:

@@ -12,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from jobrun.domain.instants import Instant
 from jobrun.domain.report import Progress, Report, read_progress, read_report
 from jobrun.domain.run import Exit, Fence, ProcessIdentity
 from jobrun.proc.account import Account
-from jobrun.proc.files import STATUS_SIZE, AttemptFiles, open_regular, read_status
+from jobrun.proc.files import STATUS_SIZE, AttemptFiles, began_at, open_regular, read_status
 from jobrun.proc.refusal import SpawnRefused, refused
 
 LARGEST_REPORT = 4 << 20
@@ -131,6 +132,16 @@ def worker_of(status: str) -> int | None:
     tail = read_tail(status)
     number = tail.get("worker") if tail is not None else None
     return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def begun_at(status: str) -> Instant | None:
+    """When the call began whose worker wrote this file; None if no worker did, or if that is no moment."""
+    tail = read_tail(status)
+    if tail is None or "leader" not in tail:
+        return None
+    # Until the end of the call is written, the file's time is that of its only mark.
+    moment = tail.get("begun", began_at(Path(status)))
+    return moment if isinstance(moment, int) and not isinstance(moment, bool) and moment > 0 else None
 
 
 def worker_status(files: AttemptFiles) -> Path | None:

@@ -208,7 +208,8 @@ class Worker:
         self._is_importing = False
         STOPPING.arm()
         now = time.time_ns()
-        self._channel.send(f'{{"op":"begun","fence":"{call.fence}","at":{now // 1000}}}')
+        begun = now // 1000
+        self._channel.send(f'{{"op":"begun","fence":"{call.fence}","at":{begun}}}')
         self._watch.begin_call(now)
         self._usage.begin()
         self._surroundings.limit(job.cpu, job.memory, job.open_files)
@@ -237,7 +238,7 @@ class Worker:
             # They live in this worker's session: the next call's could not be told from them.
             retire = retire or "children"
         out, err = self._streams.end(may_keep=not children, is_followed=is_followed)
-        is_kept = self._status.complete(code, times, report)
+        is_kept = self._status.complete(code, times, report, begun)
         has_said = is_there(f"{call.prefix}.notes") or is_there(f"{call.prefix}.result")
         forget_notes()
         self._watch.note()

@@ -130,12 +130,16 @@ class StatusFile:
             except OSError:
                 pass
 
-    def complete(self, code: int, times: tuple[float, float, float, float], report: str) -> bool:
-        """Write the end. Returns whether the report is in it: a full disk has room for the rest only."""
+    def complete(self, code: int, times: tuple[float, float, float, float], report: str, begun: int) -> bool:
+        """Write the end; `begun` is when the call began, in microseconds of the wall clock.
+
+        Returns whether the report is in it: a full disk has room for the rest only.
+        """
         lines = [f"{_time(times[0])} {_time(times[1])}", f"{_time(times[2])} {_time(times[3])}"]
         header = f"began\nexit {code}\n{lines[0]}\n{lines[1]}\nend\n".encode("ascii")
         header = header.ljust(HEADER_SIZE - 1) + b"\n"
-        tail = self._tail if report == "{}" else f"{self._worker[:-1]},{report[1:]}".encode()
+        more = "}" if report == "{}" else f",{report[1:]}"
+        tail = f'{self._worker[:-1]},"begun":{begun}{more}'.encode()
         fd = self._descriptor()
         if fd < 0:
             return False

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 from daemon.workerlive import stop_process, worker_daemon
@@ -9,6 +10,7 @@ from live import is_running, until
 
 from jobrun.domain.instants import SECOND
 from jobrun.domain.run import Cause, Outcome
+from jobrun.proc.files import read_status
 
 JOBS = """
 [pools.default]
@@ -299,3 +301,27 @@ def test_how_a_worker_died_is_known_until_it_is_written_down(daemon, point):
     assert outcome(run) == (Outcome.FAILED, Cause.SIGNAL)
     assert run.status.signal == signal.SIGKILL
     until(lambda: list(workers.live.places.attempts.iterdir()) == [], "nothing to be left")
+
+
+@pytest.mark.parametrize("how", ["add", "kill_self"])
+def test_when_a_call_began_is_known_though_nobody_was_told(daemon, how):
+    """The daemon died when it had heard of the begin, and the call was over before the next one came."""
+    workers = worker_daemon(
+        daemon,
+        '[jobs.add]\npython = "tasks:add"\nargs = [1, 2]\n[jobs.kill_self]\npython = "tasks:kill_self"\n',
+        environ={"JOBRUN_FAULT": "spawned.unposted"},
+    ).start()
+    asked = time.time_ns() // 1000
+    run_id = workers.live.run(how)
+    assert workers.live.wait() == -signal.SIGKILL
+    attempts = workers.live.places.attempts
+    until(lambda: any(map(read_status, attempts.glob("0.*.status"))), "the worker to end")
+    died = time.time_ns() // 1000
+    del workers.live.environ["JOBRUN_FAULT"]
+    workers.start()
+    run = workers.live.done(run_id)
+    (attempt,) = workers.live.history.attempts(run_id)
+    assert attempt.started_at is not None
+    assert asked <= attempt.started_at <= attempt.end.ended_at <= died
+    assert workers.live.history.run(run_id).started_at == attempt.started_at
+    assert run.status.outcome is (Outcome.SUCCEEDED if how == "add" else Outcome.FAILED)

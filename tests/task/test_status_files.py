@@ -1,5 +1,6 @@
 """The spare files behind the claims: used again when they are free, made anew when they are not."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from jobrun.task.statusfile import StatusFile
 
 TIMES = (61.5, 0.25, 0.0, 0.0)
+BEGUN = 1_800_000_000_000_000
 
 
 @pytest.fixture
@@ -22,7 +24,8 @@ def make(status: StatusFile, path: Path, report: str = "{}") -> None:
     status.claim(str(path))
     assert path.read_bytes()[256:].rstrip() == b'{"worker":7}'
     assert path.read_bytes().startswith(b"began\n ")
-    assert status.complete(0, TIMES, report)
+    assert status.complete(0, TIMES, report, BEGUN)
+    assert json.loads(path.read_bytes()[256:]) == {"worker": 7, "begun": BEGUN, **json.loads(report)}
 
 
 def open_files() -> int:
