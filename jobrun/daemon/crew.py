@@ -56,7 +56,7 @@ class Crew:
         self._listened = listened
         self._ended = ended
         self._workers: dict[int, Worker] = {}
-        self._one_ended = asyncio.Event()
+        self._news = asyncio.Event()
         self._unheard: list[Worker] = []
 
     def __iter__(self) -> Iterator[Worker]:
@@ -123,9 +123,9 @@ class Crew:
                 self.retire(worker, "the daemon is stopping")
         deadline = loop.time() + patience
         while any(worker.current is None for worker in self):
-            self._one_ended.clear()
+            self._news.clear()
             try:
-                await asyncio.wait_for(self._one_ended.wait(), deadline - loop.time())
+                await asyncio.wait_for(self._news.wait(), deadline - loop.time())
             except TimeoutError:
                 break
         for worker in self:
@@ -154,6 +154,8 @@ class Crew:
         for message in worker.messages():
             has_spoken = True
             self._heard(worker, message)
+        if has_spoken:
+            self._news.set()
         return has_spoken
 
     def _listen_again(self) -> None:
@@ -174,7 +176,7 @@ class Crew:
         self._stop_listening(worker)
         del self._workers[worker.number]
         self._ended(worker, exit)
-        self._one_ended.set()
+        self._news.set()
 
     def _stop_listening(self, worker: Worker) -> None:
         loop = asyncio.get_running_loop()
