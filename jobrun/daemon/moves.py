@@ -62,10 +62,7 @@ def move(book: Book, batch: Batch, run: Run, event: RunEvent) -> Run:
     done = step(run, event, book.job_of(run))
     after = done.after
     if after is not run:
-        if done.through is None:
-            batch.facts.append(RunMoved(run, after))
-        else:
-            batch.facts += (RunMoved(run, done.through), RunMoved(done.through, after))
+        batch.facts.append(RunMoved(run, after, done.began))
         batch.facts += done.facts
         book.put(after)
         _log_move(batch, run, after)

@@ -25,10 +25,11 @@ class RunCreated:
 
 @value(frozen=True, slots=True)
 class RunMoved:
-    """One transition of the state machine."""
+    """One transition of the state machine. `began` is when an attempt began that came and went in it."""
 
     before: Run
     after: Run
+    began: Instant | None = None
 
 
 @value(frozen=True, slots=True)

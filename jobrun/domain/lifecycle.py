@@ -70,12 +70,12 @@ class NoSuchTransition(Exception):
 
 @value(frozen=True, slots=True)
 class Step:
-    """What one event did to one run. `through` is where it stood in between, if it went two ways at once."""
+    """What one event did to one run. `began` is when its attempt began, if that is told with its end."""
 
     after: Run
     facts: tuple[AttemptFact, ...] = ()
     effects: tuple[Effect, ...] = ()
-    through: Run | None = None
+    began: Instant | None = None
 
 
 def step(run: Run, event: RunEvent, job: Job) -> Step:
@@ -221,9 +221,9 @@ def _drop_waiting(run: Run, event: StopRequested, _job: Job) -> Step:
     return Step(run.moved(Done(outcome, event.cause, event.at, event.detail)))
 
 
-def _exited(run: Run, event: Exited, job: Job) -> Step:
+def _exited(run: Run, event: Exited, job: Job, begun: Instant | None = None) -> Step:
     end = judge(run, event.exit, job, oom=event.oom, report=event.report)
-    end = _ended_in_time(end, run, event.at)
+    end = _ended_in_time(end, run, event.at, begun)
     if end.outcome is Outcome.SUCCEEDED:
         return _to(run, _done(end), end)
     if end.cause is Cause.SHUTDOWN:
@@ -238,16 +238,16 @@ def _came_and_went(run: Run, event: Exited, job: Job) -> Step:
     if event.began is None:
         return _exited(run, event, job)
     began = event.began
-    running = run.moved(Running(began.process, began.at))
-    ended = _exited(running, event, job)
+    ended = _exited(run, event, job, began.at)
     started = AttemptStarted(run.fence, began.process, began.at)
-    return Step(ended.after, (started, *ended.facts), ended.effects, through=running)
+    return Step(ended.after, (started, *ended.facts), ended.effects, began.at)
 
 
-def _ended_in_time(end: AttemptEnd, run: Run, now: Instant) -> AttemptEnd:
+def _ended_in_time(end: AttemptEnd, run: Run, now: Instant, begun: Instant | None) -> AttemptEnd:
     """The end as dated by the status file, unless the clock was set meanwhile and makes nonsense of it."""
     status = run.status
-    begun = status.started_at if isinstance(status, Running | Stopping) else 0
+    if begun is None:
+        begun = status.started_at if isinstance(status, Running | Stopping) else 0
     return end if begun <= end.ended_at <= now else replace(end, ended_at=now)
 
 

@@ -145,6 +145,12 @@ def guard_values(before: Run, after: Run) -> Values:
     )
 
 
+def write_of_move(fact: RunMoved) -> Write:
+    """The statement that writes a move down, alone."""
+    writes = _MOVE_WRITES if fact.began is None else _WRITES_AFTER_START
+    return writes[type(fact.after.status)]
+
+
 def _move_write(move: Move) -> Write:
     def values(fact: RunMoved) -> Values:
         return (*move.values(fact.after.status), *guard_values(fact.before, fact.after))
@@ -152,7 +158,18 @@ def _move_write(move: Move) -> Write:
     return Write(move.statement, values)
 
 
-MOVE_WRITES: dict[type[Status], Write] = {status: _move_write(move) for status, move in MOVES.items()}
+def _write_after_start(move: Move) -> Write:
+    def values(fact: RunMoved) -> Values:
+        return (*move.values(fact.after.status), fact.began, *guard_values(fact.before, fact.after))
+
+    return Write(move.after_start, values)
+
+
+_MOVE_WRITES: dict[type[Status], Write] = {status: _move_write(move) for status, move in MOVES.items()}
+# A run whose attempt came and went has no process any more.
+_WRITES_AFTER_START: dict[type[Status], Write] = {
+    status: _write_after_start(move) for status, move in MOVES.items() if not status.has_process
+}
 
 _CURRENT = (
     "run_id = ? AND number = ? AND ended_at IS NULL AND number = (SELECT attempt FROM runs WHERE id = ?)"

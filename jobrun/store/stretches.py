@@ -126,7 +126,7 @@ class _Stretch:
         """Take the fact in, if it can be; else it begins another stretch."""
         kind = type(fact)
         if kind is RunMoved:
-            return self._takes_move(fact.before, fact.after)
+            return self._takes_move(fact)
         if kind is RunCreated:
             return self._takes_creation(fact.run)
         if kind is OutputKept or kind is Reported:
@@ -156,8 +156,8 @@ class _Stretch:
         self._note_start(run.status)
         return True
 
-    def _takes_move(self, before: Run, after: Run) -> bool:
-        known = self.after
+    def _takes_move(self, fact: RunMoved) -> bool:
+        before, after, known = fact.before, fact.after, self.after
         if known is not None and known is not before and not _stands_alike(known, before):
             return False
         if self.number is not None and (before.attempt != self.number or after.attempt != self.number):
@@ -165,12 +165,14 @@ class _Stretch:
         if known is None:
             self.before = before
         self.after = after
-        self._note_start(after.status)
+        self._note_start(after.status, fact.began)
         return True
 
-    def _note_start(self, status: Status) -> None:
+    def _note_start(self, status: Status, began: Instant | None = None) -> None:
         """When an attempt started stays known after it; a new attempt has not started yet."""
-        if type(status) is Running or type(status) is Stopping:
+        if began is not None:
+            self.starts, self.started_at = True, began
+        elif type(status) is Running or type(status) is Stopping:
             self.starts, self.started_at = True, status.started_at
         elif type(status) is Starting:
             self.starts, self.started_at = True, None

@@ -73,13 +73,7 @@ def _ended(told: Told, round: Round) -> bool:
 
 
 def _begun_and_ended(told: Told, round: Round) -> bool:
-    begun, started, ended, *others = told
-    return _came_and_went((begun, ended, started, *others), round)
-
-
-def _came_and_went(told: Told, round: Round) -> bool:
-    """As `_begun_and_ended`, in the order in which one event tells of both."""
-    begun, ended, started, closed, *kept = told
+    begun, started, ended, closed, *kept = told
     running, last, after, fence = begun.after, ended.before, ended.after, closed.fence
     status = running.status
     if not running.attempt == last.attempt == after.attempt == fence.attempt == started.fence.attempt:
@@ -87,6 +81,20 @@ def _came_and_went(told: Told, round: Round) -> bool:
     if type(status) is not Running or type(last.status) is not Running or type(after.status) is not Done:
         return False
     round.move_after_start(begun.before, after, status.started_at)
+    round.end(started, closed, is_moved=True)
+    for fact in kept:
+        round.keep(fact)
+    return True
+
+
+def _came_and_went(told: Told, round: Round) -> bool:
+    moved, started, closed, *kept = told
+    before, after, fence = moved.before, moved.after, closed.fence
+    if not before.attempt == after.attempt == fence.attempt == started.fence.attempt:
+        return False
+    if moved.began is None or type(after.status) is not Done:
+        return False
+    round.move_after_start(before, after, moved.began)
     round.end(started, closed, is_moved=True)
     for fact in kept:
         round.keep(fact)
@@ -101,5 +109,5 @@ _USUAL: dict[tuple[type[Any], ...], Callable[[Told, Round], bool]] = {
     (RunMoved, AttemptStarted): _began,
     **{(RunMoved, AttemptClosed, *kept): _ended for kept in _KEPT},
     **{(RunMoved, AttemptStarted, RunMoved, AttemptClosed, *kept): _begun_and_ended for kept in _KEPT},
-    **{(RunMoved, RunMoved, AttemptStarted, AttemptClosed, *kept): _came_and_went for kept in _KEPT},
+    **{(RunMoved, AttemptStarted, AttemptClosed, *kept): _came_and_went for kept in _KEPT},
 }

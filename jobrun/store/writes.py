@@ -24,14 +24,14 @@ from jobrun.domain.ledger import (
     SlotsDecided,
 )
 from jobrun.domain.records import DefinitionSeen, HostEvent, Paused, storable
-from jobrun.store.runwrites import MOVE_WRITES, RUN_WRITES
+from jobrun.store.runwrites import RUN_WRITES, write_of_move
 from jobrun.store.statements import Statement, Write, change, insert, upsert
 
 
 def write_of(fact: Fact) -> Write:
     """The statement that writes this fact down, alone."""
     if type(fact) is RunMoved:
-        return MOVE_WRITES[type(fact.after.status)]
+        return write_of_move(fact)
     return _WRITES[type(fact)]
 
 

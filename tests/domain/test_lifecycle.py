@@ -118,7 +118,7 @@ def test_a_begin_that_comes_with_the_end_is_as_one_that_came_before(code):
     first = step(starting, began, RETRYING)
     second = step(first.after, ended, RETRYING)
     once = step(starting, replace(ended, began=began), RETRYING)
-    assert (once.through, once.after) == (first.after, second.after)
+    assert (once.began, once.after) == (began.at, second.after)
     assert once.facts == first.facts + second.facts
     # Limits of an attempt that is over are not armed any more.
     assert once.effects == second.effects

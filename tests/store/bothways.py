@@ -81,6 +81,7 @@ BEGAN = RunMoved(STARTING, STARTED)
 BEGUN = AttemptStarted(Fence(1, 1), PROCESS, AT + 1)
 BEGUN_TWICE = AttemptStarted(Fence(1, 1), replace(PROCESS, pid=99), AT + 2)
 ENDED, CLOSED = finished(RUN)[-2:]
+WENT = RunMoved(STARTING, ENDED.after, BEGUN.at)
 PRINTED = OutputKept(Fence(1, 1), "out", 3, 0, b"abc")
 SAID = Reported(Fence(1, 1), Report(result="3"))
 ELSEWHERE = AttemptClosed(Fence(1, 2), CLOSED.end)

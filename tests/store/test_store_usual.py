@@ -17,6 +17,7 @@ from store.bothways import (
     SAID,
     STARTED,
     STARTING,
+    WENT,
     after,
     one_by_one,
     the_same_by_cutting,
@@ -41,8 +42,8 @@ from jobrun.domain.run import Cause, Delayed, DelayReason, Done, Fence, Outcome,
         [BEGAN, BEGUN, ENDED, CLOSED],
         [BEGAN, BEGUN, ENDED, CLOSED, SAID],
         [BEGAN, BEGUN, ENDED, CLOSED, PRINTED],
-        [BEGAN, ENDED, BEGUN, CLOSED],
-        [BEGAN, ENDED, BEGUN, CLOSED, PRINTED, SAID],
+        [WENT, BEGUN, CLOSED],
+        [WENT, BEGUN, CLOSED, PRINTED, SAID],
     ],
     ids=lambda facts: " ".join(type(fact).__name__ for fact in facts),
 )
@@ -63,9 +64,11 @@ def test_the_short_way_is_taken_by_a_call(told):
         [BEGAN, BEGUN, ENDED, ELSEWHERE],
         [BEGAN, AttemptStarted(Fence(1, 2), PROCESS, AT), ENDED, CLOSED],
         [BEGAN, BEGUN, RunMoved(replace(STARTED, attempt=2), ENDED.after), CLOSED],
-        [BEGAN, RunMoved(replace(STARTED, attempt=2), ENDED.after), BEGUN, CLOSED],
-        [BEGAN, ENDED, BEGUN, ELSEWHERE],
-        [BEGAN, ENDED, AttemptStarted(Fence(1, 2), PROCESS, AT), CLOSED],
+        [RunMoved(replace(STARTING, attempt=2), ENDED.after, BEGUN.at), BEGUN, CLOSED],
+        [RunMoved(STARTING, ENDED.after), BEGUN, CLOSED],
+        [RunMoved(STARTING, replace(STARTED, status=Queued(AT)), BEGUN.at), BEGUN, CLOSED],
+        [WENT, BEGUN, ELSEWHERE],
+        [WENT, AttemptStarted(Fence(1, 2), PROCESS, AT), CLOSED],
         [BEGAN, BEGUN, RunMoved(replace(STARTED, status=Queued(AT)), ENDED.after), CLOSED],
     ],
     ids=lambda facts: " ".join(type(fact).__name__ for fact in facts),
@@ -104,9 +107,21 @@ def in_any_cut(facts):
 def test_whatever_there_is_to_say_of_an_end_is_written_down(more, order):
     end = replace(CLOSED.end, **{"exit_code": 0, **more})
     last = Done(end.outcome, end.cause, end.ended_at, end.detail, end.exit_code, end.signal)
-    ended, closed = RunMoved(STARTED, replace(STARTED, status=last)), AttemptClosed(Fence(1, 1), end)
-    begin = [BEGAN, BEGUN, ended] if order == "told apart" else [BEGAN, ended, BEGUN]
-    in_any_cut([CREATED, ADMITTED, OPENED, *begin, closed, SAID])
+    over, closed = replace(STARTED, status=last), AttemptClosed(Fence(1, 1), end)
+    if order == "told apart":
+        told = [BEGAN, BEGUN, RunMoved(STARTED, over)]
+    else:
+        told = [RunMoved(STARTING, over, BEGUN.at), BEGUN]
+    in_any_cut([CREATED, ADMITTED, OPENED, *told, closed, SAID])
+
+
+@pytest.mark.parametrize("status", [Queued(AT + 9), Delayed(AT + 9, DelayReason.RETRY)], ids=str)
+def test_an_attempt_that_came_and_went_leaves_its_begin_to_a_run_that_goes_on(status):
+    again = replace(STARTING, status=status)
+    in_any_cut([CREATED, ADMITTED, OPENED, RunMoved(STARTING, again, BEGUN.at), BEGUN, CLOSED])
+    dump, _ = after(together, [[CREATED, ADMITTED, OPENED], [RunMoved(STARTING, again, 77)]])
+    (row,) = [line for line in dump if line.startswith('INSERT INTO "runs"')]
+    assert ",77," in row
 
 
 @pytest.mark.parametrize(
@@ -150,4 +165,4 @@ def test_a_run_that_never_begins_is_written_down():
 )
 def test_whatever_an_attempt_says_is_written_down(report):
     said = Reported(Fence(1, 1), report)
-    in_any_cut([CREATED, ADMITTED, OPENED, BEGAN, ENDED, BEGUN, CLOSED, said])
+    in_any_cut([CREATED, ADMITTED, OPENED, WENT, BEGUN, CLOSED, said])
