@@ -91,14 +91,14 @@ class Calls:
         """A call is to be made."""
         self._under_way[call.fence] = call
 
-    def begun(self, call: Call, at: Instant, *, is_short: bool) -> None:
-        """Its worker has taken it: from here on it may have had an effect.
+    def begun(self, call: Call, at: Instant | None, *, is_short: bool) -> None:
+        """Its worker has taken it, at this moment if it says so: from here on it may have had an effect.
 
         One that is expected to be over in a moment is then told of as a whole.
         """
         loop = asyncio.get_running_loop()
         call.begun = loop.time()
-        call.begun_at = at
+        call.begun_at = self._now() if at is None else at
         self.on_begun()
         self._untold[call.fence] = call
         if not is_short:
@@ -130,17 +130,18 @@ class Calls:
         worker = call.worker
         assert worker is not None
         began = self._over(call)
-        silent = tuple(name for name in STREAMS if not message.get(name))
+        has_output = "out" in message or "err" in message
+        silent = tuple(name for name in STREAMS if not message.get(name)) if has_output else STREAMS
         worker.unwritten = call.files.prefix, silent
-        has_output = len(silent) < len(STREAMS)
         outputs = self._keep_output(call) if has_output else ()
         may_have_left = message.get("children") is True or not (worker.is_reaper or not kin.has_strangers())
         left = self._sweep(call, worker) if may_have_left and not call.job.leave_children else 0
         report = message.get("report")
         if report is True:
             report = read_tail(call.files.status)
+        at = whole(message.get("at"), None)
         exit = Exit(
-            ended_at=whole(message.get("at"), self._now()),
+            ended_at=self._now() if at is None else at,
             exit_code=whole(message.get("exit"), 1),
             user_time=whole(message.get("user"), None),
             system_time=whole(message.get("system"), None),
@@ -265,10 +266,13 @@ class Calls:
         `has_files` is whether the call may have left notes or a result beside
         it, `streams` which output files may be there besides those in `outputs`.
         """
+        has_data = data_of(call.job, call.run) is not None
+        if not (outputs or streams or has_files or has_data or call.is_stopped):
+            return [call.files.status]
         prefix = call.files.prefix
         stay = {output.stream for output in outputs if output.path is not None}
         names = [name for name in (*streams, *(output.stream for output in outputs)) if name not in stay]
-        if data_of(call.job, call.run) is not None:
+        if has_data:
             names += ("data", "call")
         if call.is_stopped:
             names.append("stop")

@@ -117,11 +117,13 @@ def _plain(value: Any) -> Any:
 def _quoted(value: Any) -> str:
     if type(value) is int:
         return str(value)
+    if isinstance(value, str):
+        return _quoted_text(value)
     if isinstance(value, list):
         return ",".join(_quoted(item) for item in value) or "-"
     if isinstance(value, bool | float | dict):
         return _quoted_text(_encode(value))
-    return _quoted_text(value.value if isinstance(value, StrEnum) else str(value))
+    return _quoted_text(str(value))
 
 
 @lru_cache(512)

@@ -287,8 +287,8 @@ class Pools:
             return
         match operation:
             case "begun":
-                at, is_short = whole(message.get("at"), self._now()), self._durations.is_short(call.job.name)
-                self._calls.begun(call, at, is_short=is_short)
+                is_short = self._durations.is_short(call.job.name)
+                self._calls.begun(call, whole(message.get("at"), None), is_short=is_short)
             case "ended":
                 self._call_ended(worker, call, message)
             case "stale":

@@ -352,7 +352,7 @@ class Service:
 
     def _look_up(self, fence: Fence) -> tuple[Run, Job] | None:
         run = self._engine.book.runs.get(fence.run_id)
-        if run is None or run.fence != fence:
+        if run is None or run.attempt != fence.attempt:
             return None
         return run, self._engine.book.job_of(run)
 
