@@ -1,6 +1,7 @@
 """A statement means the same for one row and for many, and a connection keeps all of its texts prepared."""
 
 import sqlite3
+from operator import attrgetter
 
 import pytest
 from store.lives import AT, EVERY, a_ledger, admitted, queued, the_plan
@@ -32,7 +33,9 @@ EVERY_STATEMENT = {
     *(statement for move in MOVES.values() for statement in (move.statement, move.after_start)),
     *(value for value in vars(runwrites).values() if isinstance(value, Statement)),
 }
-CHANGES = [statement for statement in EVERY_STATEMENT if statement.sql.startswith("UPDATE")]
+CHANGES = sorted(
+    (statement for statement in EVERY_STATEMENT if statement.sql.startswith("UPDATE")), key=attrgetter("sql")
+)
 NUMBERS = [*range(1, 20), 31, 63, 64, 65, 100, 127, 128, 129, 200]
 
 
