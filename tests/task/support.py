@@ -145,7 +145,7 @@ class WorkerRig:
         begun = self.receive()
         assert begun["op"] == "begun", begun
         assert begun["fence"] == call["fence"]
-        return Call(self, call, {})
+        return Call(self, call, {}, begun["at"])
 
     def call(self, target: str, *args: Any, **more: Any) -> "Call":
         """Make a call and wait for its end."""
@@ -202,8 +202,10 @@ class WorkerRig:
 class Call:
     """One call and what came of it."""
 
-    def __init__(self, rig: WorkerRig, request: dict[str, Any], ended: dict[str, Any]) -> None:
-        self.rig, self.request, self.ended = rig, request, ended
+    def __init__(
+        self, rig: WorkerRig, request: dict[str, Any], ended: dict[str, Any], begun: int = 0
+    ) -> None:
+        self.rig, self.request, self.ended, self.begun = rig, request, ended, begun
 
     def end(self) -> "Call":
         self.ended = {**USUAL, **self.rig.receive()}

@@ -78,14 +78,16 @@ def test_a_call_in_messages_and_in_its_status_file(calls: WorkerRig):
     assert said["rss"] > 1 << 20
     done = Call(calls, begun.request, {**USUAL, **said})
     assert (done.code, done.result, done.exit_code) == (0, 3, 0)
-    assert done.tail == {"worker": 7, "pid": calls.pid, "leader": [1, 2, "boot"], "result": 3}
+    who = {"worker": 7, "pid": calls.pid, "leader": [1, 2, "boot"]}
+    assert done.tail == {**who, "begun": begun.begun, "result": 3}
     assert done.path.read_bytes()[255:256] == b"\n"
 
 
 def test_a_call_that_returns_nothing(calls: WorkerRig):
     done = calls.call("tasks:nothing")
     assert (done.code, done.report, done.exit_code) == (0, {}, 0)
-    assert done.tail == {"worker": 7, "pid": calls.pid, "leader": [1, 2, "boot"]}
+    who = {"worker": 7, "pid": calls.pid, "leader": [1, 2, "boot"]}
+    assert done.tail == {**who, "begun": done.begun}
 
 
 @pytest.mark.parametrize(
