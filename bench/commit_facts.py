@@ -88,13 +88,17 @@ def life(number: int) -> Iterator[list[Fact]]:
 
 
 def call(number: int) -> Iterator[list[Fact]]:
-    """The facts of a short submitted call: in a busy daemon its begin and end meet in one batch."""
-    (created, _, admitted, opened), begun, (ended, closed) = life(number)
+    """The facts of a short submitted call: its begin is told with its end."""
+    (created, _, admitted, opened), (_, started), (ended, closed) = life(number)
     assert isinstance(created, RunCreated)
+    assert isinstance(admitted, RunMoved)
+    assert isinstance(started, AttemptStarted)
+    assert isinstance(ended, RunMoved)
     assert isinstance(closed, AttemptClosed)
     submitted = replace(created.run, slot=None, trigger=Trigger.SUBMIT)
     yield [RunCreated(submitted), admitted, opened]
-    yield [*begun, ended, closed, Reported(closed.fence, Report(result="3"))]
+    went = RunMoved(admitted.after, ended.after, started.at)
+    yield [went, started, closed, Reported(closed.fence, Report(result="3"))]
 
 
 def batches(make: Callable[[int], Iterator[list[Fact]]], runs: int, size: int) -> Iterator[list[Fact]]:

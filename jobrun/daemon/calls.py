@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from jobrun.conf.paths import Places
+from jobrun.daemon.begin import begin_of, end_after
 from jobrun.daemon.inbox import Happened
 from jobrun.daemon.limitwatch import LimitWatch
-from jobrun.daemon.worker import STREAMS, Call, Worker, whole
+from jobrun.daemon.worker import STREAMS, Call, Worker
 from jobrun.domain.events import (
     ArmLimits,
     Effect,
@@ -43,7 +44,7 @@ from jobrun.proc.files import AttemptFiles, attempt_files, read_status
 from jobrun.proc.identity import send_signal
 from jobrun.proc.output import drop_paths, keep_output
 from jobrun.proc.spec import Marker
-from jobrun.proc.spool import begun_at, mark_stop, read_tail, said, worker_files
+from jobrun.proc.spool import mark_stop, read_tail, said, whole, worker_files
 from jobrun.proc.tree import kill_tree, signal_tree, sweep_call
 
 # That a short call began is told together with its end, if that comes within so many seconds.
@@ -164,9 +165,10 @@ class Calls:
         report = read_tail(call.files.status) if written is not None else None
         whole_exit = exit if written is None else written
         whole_exit = replace(whole_exit, left_behind=max(left, call.escaped))
-        if call.begun is None and (moment := begun_at(call.files.status)) is not None:
+        if call.begun is None:
             # It had no time to say so.
-            began = Spawned(min(moment, whole_exit.ended_at), worker.identity)
+            began = begin_of(call.run, call.files.status, worker.identity, self._now())
+            whole_exit = end_after(began, whole_exit)
         told = said(call.files.prefix, report)
         self._finish(call, began, whole_exit, outputs, told, oom=oom, streams=STREAMS)
         # Until it is durable, how the worker ended is all that says how the call did.

@@ -18,7 +18,7 @@ from jobrun.daemon.durations import Durations
 from jobrun.daemon.kinds import Kinds
 from jobrun.daemon.policy import Policies
 from jobrun.daemon.sizing import Sizing
-from jobrun.daemon.worker import Call, Worker, whole
+from jobrun.daemon.worker import Call, Worker
 from jobrun.domain.events import Effect, Forget, Recall
 from jobrun.domain.instants import SECOND
 from jobrun.domain.job import Job, Pool, PythonCall
@@ -27,7 +27,7 @@ from jobrun.domain.run import Cause, Exit, Run
 from jobrun.proc.files import has_begun
 from jobrun.proc.output import drop_paths
 from jobrun.proc.refusal import SpawnRefused
-from jobrun.proc.spool import revoke
+from jobrun.proc.spool import revoke, whole
 from jobrun.proc.workerspec import CallFiles, WorkerKind, call_entry, job_text
 
 # So many workers of one kind may end before they have made a call; then their calls fail.

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobrun.conf.paths import Places
+from jobrun.daemon.begin import begin_of, end_after
 from jobrun.daemon.calls import reported
 from jobrun.daemon.inbox import Happened
 from jobrun.daemon.supervisor import Supervisor
@@ -33,13 +34,13 @@ from jobrun.domain.events import (
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Job, Overlap, is_warm
 from jobrun.domain.run import Cause, Exit, Fence, ProcessIdentity, Run, Running, Starting, Stopping
-from jobrun.proc.files import AttemptFiles, attempt_files, began_at, has_begun, read_status
+from jobrun.proc.files import AttemptFiles, attempt_files, has_begun, read_status
 from jobrun.proc.identity import age, rest
 from jobrun.proc.output import drop_files, keep_output
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spawn import adopt, find_started
 from jobrun.proc.spec import Marker
-from jobrun.proc.spool import begun_at, leader_of, read_said, revoke, worker_exit, worker_of
+from jobrun.proc.spool import leader_of, read_said, revoke, worker_exit, worker_of
 from jobrun.proc.tree import sweep
 from jobrun.store.reader import History
 
@@ -157,6 +158,9 @@ def _recover_one(
     identity = _identity(run, job, files, host)
     group = supervisor.group_of(run, job)
     child = adopt(identity, files, group) if identity is not None else None
+    began: Spawned | None = None
+    if identity is not None and is_warm(job) and isinstance(run.status, Starting):
+        began = begin_of(run, str(files.status), identity, host.now)
     fence = run.fence
 
     def tell(event: RunEvent) -> None:
@@ -165,8 +169,9 @@ def _recover_one(
     if child is not None and identity is not None:
         supervisor.adopt(run, job, files, child)
         if isinstance(run.status, Starting):
-            begun_at = began_at(files.status) if is_warm(job) else host.now - age(identity)
-            tell(Spawned(begun_at, identity))
+            # Of a warm call it is the worker that is as old as its process.
+            began = began or Spawned(host.now if is_warm(job) else host.now - age(identity), identity)
+            tell(began)
         else:
             supervisor.carry_out(ArmLimits(fence, run.status.started_at))  # type: ignore[union-attr]
             if isinstance(run.status, Stopping):
@@ -192,26 +197,13 @@ def _recover_one(
     supervisor.remember(fence, files, outputs)
     event = _vanished(run, host)
     if exit is not None:
-        told = replace(exit, left_behind=exit.left_behind + left)
+        told = end_after(began, replace(exit, left_behind=exit.left_behind + left))
         report = read_said(files)
-        event = Exited(
-            host.now, told, host.draw(), was_oom, report, _how_begun(run, job, files, identity, told)
-        )
+        event = Exited(host.now, told, host.draw(), was_oom, report, began)
         post(Happened(run.id, event, fence, (*outputs, *reported(fence, report))))
         return False
     post(Happened(run.id, event, fence, outputs))
     return False
-
-
-def _how_begun(
-    run: Run, job: Job, files: AttemptFiles, identity: ProcessIdentity | None, exit: Exit
-) -> Spawned | None:
-    """How a call began that came and went before anybody was told."""
-    if identity is None or not isinstance(run.status, Starting) or not is_warm(job):
-        return None
-    moment = begun_at(str(files.status))
-    # The time of a file, which says when the call ended, is that of the last tick.
-    return None if moment is None else Spawned(min(moment, exit.ended_at), identity)
 
 
 def _take_back(status: str) -> None:

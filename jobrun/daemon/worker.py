@@ -294,11 +294,6 @@ def _sheaves(given: Iterable[tuple[Call, str]]) -> Iterator[list[tuple[Call, str
     yield sheaf
 
 
-def whole(value: object, otherwise: Any) -> Any:
-    """A whole number that a worker said, or what holds if it said none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
-
-
 def start_worker(
     number: int,
     kind: WorkerKind,

@@ -19,6 +19,8 @@ from jobrun.domain.run import Exit, Fence
 from jobrun.proc.refusal import refused
 
 STATUS_SIZE = 256
+CLOCK_GRAIN = 20_000
+"""How far a file's time may lie before the moment of the write, in microseconds: some ticks of the kernel."""
 _PRIVATE = 0o600
 _WAITS = b"waits\n"
 _BEGAN = b"began\n"
@@ -204,7 +206,7 @@ def has_begun(path: Path | str) -> bool:
         return False
 
 
-def began_at(path: Path) -> Instant:
+def first_mark_at(path: Path) -> Instant:
     """When the first mark was written, as the file's time says, while there is no other mark."""
     try:
         return path.stat().st_mtime_ns // 1000

@@ -20,6 +20,7 @@ from jobrun.proc import cgroup, kin
 from jobrun.proc.cgroup import AttemptCgroup
 from jobrun.proc.environment import ATTEMPT, RUN_ID, STORE_ID
 from jobrun.proc.files import (
+    CLOCK_GRAIN,
     AttemptFiles,
     now,
     open_log,
@@ -35,7 +36,6 @@ from jobrun.proc.spool import worker_exit
 
 __all__ = ["Child", "SpawnRefused", "adopt", "find_started", "read_status", "start"]
 
-_CLOCK_GRAIN = 20_000
 # Descriptors kept for the store, the control socket and the reading of job files.
 _SPARE_FILES = 16
 
@@ -125,7 +125,7 @@ class Child:
     def _not_before_start(self, ended_at: int) -> int:
         """File times are as coarse as a timer tick and can lie a little before the start."""
         early = self.started_at - ended_at
-        return self.started_at if 0 < early < _CLOCK_GRAIN else ended_at
+        return self.started_at if 0 < early < CLOCK_GRAIN else ended_at
 
 
 def start(spec: AttemptSpec) -> Child:

@@ -8,6 +8,7 @@ read as a regular file of bounded size, and never followed anywhere.
 
 import json
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from jobrun.domain.instants import Instant
 from jobrun.domain.report import Progress, Report, read_progress, read_report
 from jobrun.domain.run import Exit, Fence, ProcessIdentity
 from jobrun.proc.account import Account
-from jobrun.proc.files import STATUS_SIZE, AttemptFiles, began_at, open_regular, read_status
+from jobrun.proc.files import STATUS_SIZE, AttemptFiles, first_mark_at, open_regular, read_status
 from jobrun.proc.refusal import SpawnRefused, refused
 
 LARGEST_REPORT = 4 << 20
 _LARGEST_RESULT = 1 << 20
 _SLOT = 1024
+# Of an INTEGER in SQLite, and of a process: PID_MAX_LIMIT on 64 bits (proc(5)).
+_LARGEST_INTEGER, _LARGEST_PID = (1 << 63) - 1, 1 << 22
+_BOOT = re.compile(r"[\w-]{1,64}", re.ASCII)
 _PRIVATE_FOLDER, _PRIVATE = 0o700, 0o600
 _PASSABLE, _PASS = 0o711, 0o011
 
@@ -105,7 +109,8 @@ def read_notes(path: str) -> tuple[Progress | None, int | None]:
 
 
 def read_tail(status: str) -> dict[str, Any] | None:
-    """What a warm worker wrote behind the header of a status file: who it is, at the end the report too."""
+    """What a warm worker wrote behind the header of a status file: who it is, at the end when the call began
+    and the report too."""
     try:
         fd = open_regular(status)
         with os.fdopen(fd, "rb") as file:
@@ -121,8 +126,8 @@ def leader_of(status: str) -> ProcessIdentity | None:
     leader = tail.get("leader") if tail is not None else None
     if not isinstance(leader, list) or len(leader) != 3:
         return None
-    pid, ticks, boot = leader
-    if not (isinstance(pid, int) and isinstance(ticks, int) and isinstance(boot, str)):
+    pid, ticks, boot = whole(leader[0], most=_LARGEST_PID), whole(leader[1]), leader[2]
+    if not pid or ticks is None or not isinstance(boot, str) or not _BOOT.fullmatch(boot):
         return None
     return ProcessIdentity(pid, ticks, boot)
 
@@ -130,18 +135,24 @@ def leader_of(status: str) -> ProcessIdentity | None:
 def worker_of(status: str) -> int | None:
     """The number of the worker that took this call; None if no worker did."""
     tail = read_tail(status)
-    number = tail.get("worker") if tail is not None else None
-    return number if isinstance(number, int) and not isinstance(number, bool) else None
+    return whole(tail.get("worker")) if tail is not None else None
 
 
-def begun_at(status: str) -> Instant | None:
-    """When the call began whose worker wrote this file; None if no worker did, or if that is no moment."""
+def whole(value: object, otherwise: Any = None, most: int = _LARGEST_INTEGER) -> Any:
+    """A number from 0 that job code may have written, or what holds if it is none that can be."""
+    return value if type(value) is int and 0 <= value <= most else otherwise
+
+
+def call_began_at(status: str) -> Instant | None:
+    """When the call began whose worker wrote this file, as it says; None if it does not say it."""
     tail = read_tail(status)
     if tail is None or "leader" not in tail:
         return None
-    # Until the end of the call is written, the file's time is that of its only mark.
-    moment = tail.get("begun", began_at(Path(status)))
-    return moment if isinstance(moment, int) and not isinstance(moment, bool) and moment > 0 else None
+    moment: Instant | None = whole(tail.get("begun"))
+    if moment is None and read_status(Path(status)) is None:
+        # Until the end of the call is written, the file's time is that of its only mark.
+        return first_mark_at(Path(status))
+    return moment
 
 
 def worker_status(files: AttemptFiles) -> Path | None:

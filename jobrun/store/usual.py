@@ -63,26 +63,11 @@ def _began(told: Told, round: Round) -> bool:
 def _ended(told: Told, round: Round) -> bool:
     moved, closed = told[:2]
     before, after, fence = moved.before, moved.after, closed.fence
-    if type(after.status) is not Done or after.attempt != fence.attempt:
+    if type(after.status) is not Done or after.attempt != fence.attempt or moved.began is not None:
         return False
     round.move(before, after)
     round.end(None, closed, is_moved=True)
     for fact in told[2:]:
-        round.keep(fact)
-    return True
-
-
-def _begun_and_ended(told: Told, round: Round) -> bool:
-    begun, started, ended, closed, *kept = told
-    running, last, after, fence = begun.after, ended.before, ended.after, closed.fence
-    status = running.status
-    if not running.attempt == last.attempt == after.attempt == fence.attempt == started.fence.attempt:
-        return False
-    if type(status) is not Running or type(last.status) is not Running or type(after.status) is not Done:
-        return False
-    round.move_after_start(begun.before, after, status.started_at)
-    round.end(started, closed, is_moved=True)
-    for fact in kept:
         round.keep(fact)
     return True
 
@@ -108,6 +93,5 @@ _USUAL: dict[tuple[type[Any], ...], Callable[[Told, Round], bool]] = {
     (RunMoved, AttemptOpened): _admitted,
     (RunMoved, AttemptStarted): _began,
     **{(RunMoved, AttemptClosed, *kept): _ended for kept in _KEPT},
-    **{(RunMoved, AttemptStarted, RunMoved, AttemptClosed, *kept): _begun_and_ended for kept in _KEPT},
     **{(RunMoved, AttemptStarted, AttemptClosed, *kept): _came_and_went for kept in _KEPT},
 }

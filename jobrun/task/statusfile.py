@@ -1,8 +1,8 @@
 """The status file of a warm call: making it is the claim to the call, its end is the truth about it.
 
 A header of 256 bytes in the form that the sh around a command writes it, then
-JSON: which worker makes the call, and at the end the report. The end of the
-header is written last, or in one page with what follows it.
+JSON: which worker makes the call, and at the end when it began and the report.
+The end of the header is written last, or in one page with what follows it.
 """
 
 from __future__ import annotations

@@ -1,16 +1,18 @@
 """Calls that are stopped, limited, taken back, or outlive their daemon."""
 
+import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
-from daemon.workerlive import stop_process, worker_daemon
+from daemon.workerlive import WorkerDaemon, stop_process, worker_daemon
 from live import is_running, until
 
 from jobrun.domain.instants import SECOND
 from jobrun.domain.run import Cause, Outcome
-from jobrun.proc.files import read_status
+from jobrun.proc.files import CLOCK_GRAIN, read_status
 
 JOBS = """
 [pools.default]
@@ -303,25 +305,62 @@ def test_how_a_worker_died_is_known_until_it_is_written_down(daemon, point):
     until(lambda: list(workers.live.places.attempts.iterdir()) == [], "nothing to be left")
 
 
-@pytest.mark.parametrize("how", ["add", "kill_self"])
-def test_when_a_call_began_is_known_though_nobody_was_told(daemon, how):
+@pytest.fixture
+def unheard(daemon):
+    """Has a job called by a daemon that dies when it hears of the begin, and waits for the worker's end."""
+
+    def call(body: str) -> tuple[WorkerDaemon, Path]:
+        workers = worker_daemon(
+            daemon, f"[jobs.j]\n{body}\n", environ={"JOBRUN_FAULT": "spawned.unposted"}
+        ).start()
+        workers.live.run("j")
+        assert workers.live.wait() == -signal.SIGKILL
+        attempts = workers.live.places.attempts
+        until(lambda: any(map(read_status, attempts.glob("0.*.status"))), "the worker to end")
+        del workers.live.environ["JOBRUN_FAULT"]
+        return workers, attempts / "1.1.status"
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "least"),
+    [
+        ('python = "tasks:nap"\nargs = [0.3]', Outcome.SUCCEEDED, 300_000),
+        ('python = "tasks:kill_self"', Outcome.FAILED, 0),
+    ],
+    ids=["succeeded", "died"],
+)
+def test_when_a_call_began_is_known_though_nobody_was_told(unheard, body, outcome, least):
     """The daemon died when it had heard of the begin, and the call was over before the next one came."""
-    workers = worker_daemon(
-        daemon,
-        '[jobs.add]\npython = "tasks:add"\nargs = [1, 2]\n[jobs.kill_self]\npython = "tasks:kill_self"\n',
-        environ={"JOBRUN_FAULT": "spawned.unposted"},
-    ).start()
     asked = time.time_ns() // 1000
-    run_id = workers.live.run(how)
-    assert workers.live.wait() == -signal.SIGKILL
-    attempts = workers.live.places.attempts
-    until(lambda: any(map(read_status, attempts.glob("0.*.status"))), "the worker to end")
+    workers, _ = unheard(body)
     died = time.time_ns() // 1000
-    del workers.live.environ["JOBRUN_FAULT"]
     workers.start()
-    run = workers.live.done(run_id)
-    (attempt,) = workers.live.history.attempts(run_id)
+    run = workers.live.done(1)
+    (attempt,) = workers.live.history.attempts(1)
+    assert run.status.outcome is outcome
     assert attempt.started_at is not None
     assert asked <= attempt.started_at <= attempt.end.ended_at <= died
-    assert workers.live.history.run(run_id).started_at == attempt.started_at
-    assert run.status.outcome is (Outcome.SUCCEEDED if how == "add" else Outcome.FAILED)
+    assert attempt.end.ended_at - attempt.started_at >= least - CLOCK_GRAIN
+    assert workers.live.history.run(1).started_at == attempt.started_at
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        {"leader": [10**30, 1, "x"], "begun": 10**30},
+        {"leader": [4711, 10**30, "x"], "worker": 10**30},
+        {"leader": [True, True, "\ud800"]},
+        [],
+    ],
+    ids=str,
+)
+def test_whatever_stands_in_a_status_file_the_daemon_starts_and_the_run_ends(unheard, tail):
+    workers, status = unheard('python = "tasks:nap"\nargs = [0]')
+    status.write_bytes(status.read_bytes()[:256] + json.dumps(tail).encode())
+    workers.start()
+    run = workers.live.done(1)
+    assert outcome(run) == (Outcome.SUCCEEDED, None)
+    (attempt,) = workers.live.history.attempts(1)
+    assert attempt.started_at is None

@@ -56,6 +56,9 @@ def family(gate):
     print(child.pid, away.pid, flush=True)
     hold(gate)
 
+def nap(seconds):
+    time.sleep(seconds)
+
 def litter():
     print(subprocess.Popen(["setsid", "sleep", "300"]).pid, flush=True)
 

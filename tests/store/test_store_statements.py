@@ -24,13 +24,14 @@ from jobrun.domain.run import Fence
 from jobrun.store import runwrites, statements, writes
 from jobrun.store.open import STATEMENTS_KEPT, schema
 from jobrun.store.reader import History
-from jobrun.store.runwrites import MOVES
+from jobrun.store.runwrites import MOVES, Move
 from jobrun.store.statements import Statement, change, insert
 from jobrun.store.stretches import statements_of
 
+EVERY_MOVE = [*MOVES.values(), *(value for value in vars(runwrites).values() if isinstance(value, Move))]
 EVERY_STATEMENT = {
     *(write.statement for write in writes._WRITES.values()),
-    *(statement for move in MOVES.values() for statement in (move.statement, move.after_start)),
+    *(statement for move in EVERY_MOVE for statement in (move.statement, move.after_start)),
     *(value for value in vars(runwrites).values() if isinstance(value, Statement)),
 }
 CHANGES = sorted(

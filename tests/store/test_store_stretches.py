@@ -80,6 +80,7 @@ def a_life(draw, number, length):
             StopRequested(at, Cause.SHUTDOWN),
             GraceOver(at),
             Exited(at, Exit(ended_at=at, exit_code=draw.choice([0, 1, 1, 1])), 0.5),
+            Exited(at, Exit(ended_at=at, exit_code=draw.choice([0, 1])), 0.5, began=Spawned(at - 1, PROCESS)),
             Vanished(at, Cause.HOST_CRASH, "the host went down"),
         ]
         possible = [event for event in events if (type(run.status), type(event)) in TABLE]
@@ -87,7 +88,7 @@ def a_life(draw, number, length):
             break
         taken = step(run, draw.choice(possible), JOB)
         if taken.after is not run:
-            facts += [RunMoved(run, taken.after), *taken.facts]
+            facts += [RunMoved(run, taken.after, taken.began), *taken.facts]
         if any(isinstance(fact, AttemptClosed) for fact in taken.facts):
             facts.append(OutputKept(run.fence, "out", 3, 0, b"abc"))
             facts.append(Reported(run.fence, Report(result=draw.choice(["3", None]))))
