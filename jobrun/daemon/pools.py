@@ -34,6 +34,8 @@ from jobrun.proc.workerspec import CallFiles, WorkerKind, call_entry, job_text
 _MOST_STILLBORN = 3
 # Calls thought to be short wait this long behind one another, in seconds, before they are taken back.
 _BLOCKED = 0.1
+# So many times as many short calls as may wait in workers wait here, durable: enough for what a disk takes.
+_HERE = 3
 _TAKES_LONG = "the call before it takes long"
 
 
@@ -315,9 +317,9 @@ class Pools:
         self._feed(worker.pool.name)
 
     def _make_room_known(self, pool: Pool, job: str) -> None:
-        """One run a worker. Where calls are short, as many as may wait there, and as many again
+        """One run a worker. Where calls are short, as many as may wait there, and `_HERE` times as many
         wait here, so that no worker has to wait until more of them are durable."""
-        room = self.most(pool) * (1 + 2 * self._durations.ahead(job, pool.prefetch))
+        room = self.most(pool) * (1 + (1 + _HERE) * self._durations.ahead(job, pool.prefetch))
         before = self.room(pool.name)
         self._rooms[pool.name] = room
         if room > before:

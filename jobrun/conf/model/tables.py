@@ -70,8 +70,8 @@ class PoolTable(Table):
         "A function each worker calls before it ends.", "app.tasks:close_all"
     )
     prefetch: v.Few | None = option(
-        "How many calls may wait in a worker behind the one it makes; as many again are admitted and wait in "
-        "the daemon. 0: none is handed over before a worker is free.",
+        "How many calls may wait in a worker behind the one it makes; three times as many are admitted and "
+        "wait in the daemon. 0: none is handed over before a worker is free.",
         4,
     )
     autoscaler: v.Function | None = option(
