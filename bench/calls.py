@@ -24,9 +24,10 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from commit_facts import sync_cost
 from live import Daemon, daemon, until
 from peers import PEERS, Peer
-from slow_disk import flush_time, slow_down
+from slow_disk import slow_down
 from usage import Spent, Stopwatch, load
 
 TARGETS = {"executor": 0.5, "huey": 7.0, "celery": 10.0}
@@ -123,7 +124,8 @@ def main() -> None:
     for peer in who:
         if lack := peer.missing():
             print(f"{peer.name} is left out; {lack}")
-    print(f"load average {load()}; a flush takes {flush_time(tempfile.gettempdir()) * 1e3:.2f} ms")
+    with tempfile.TemporaryDirectory() as scratch:
+        print(f"one append and fdatasync: {sync_cost(Path(scratch)):.2f} ms; load average {load()}")
     found = measure([peer for peer in who if not peer.missing()], options.calls, options.rounds)
     print(f"load average {load()}\n\n{'calls per second':<17} {'least':>8} {'median':>8} {'most':>8}")
     for name, pairs in found.items():

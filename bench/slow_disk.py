@@ -7,11 +7,9 @@ few lines of C are put before fsync and fdatasync of all processes.
 
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 _SOURCE = Path(__file__).with_name("slow_flush.c")
@@ -31,16 +29,3 @@ def slow_down(milliseconds: float) -> None:
     subprocess.run(build, check=True)
     environ = {**os.environ, _WAIT: microseconds, "LD_PRELOAD": str(library)}
     os.execve(sys.executable, [sys.executable, *sys.argv], environ)
-
-
-def flush_time(directory: str, times: int = 200) -> float:
-    """What it takes to have one page on the disk there, in seconds: the median."""
-    took: list[float] = []
-    with tempfile.TemporaryFile(dir=directory) as file:
-        for _ in range(times):
-            file.write(bytes(4096))
-            file.flush()
-            began = time.perf_counter()
-            os.fdatasync(file.fileno())
-            took.append(time.perf_counter() - began)
-    return statistics.median(took)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from jobrun.domain.events import Spawned
 from jobrun.domain.instants import Instant
 from jobrun.domain.run import Exit, ProcessIdentity, Run, Starting
-from jobrun.proc.files import CLOCK_GRAIN
+from jobrun.proc.files import not_before
 from jobrun.proc.spool import call_began_at
 
 
@@ -18,13 +18,11 @@ def begin_of(run: Run, status: str, leader: ProcessIdentity, now: Instant) -> Sp
     now. None if that is not known."""
     moment = call_began_at(status)
     intent = run.status.since if isinstance(run.status, Starting) else 0
-    if moment is None or not intent - CLOCK_GRAIN < moment <= now:
+    if moment is None or not intent <= (moment := not_before(intent, moment)) <= now:
         return None
-    return Spawned(max(moment, intent), leader)
+    return Spawned(moment, leader)
 
 
 def end_after(began: Spawned | None, exit: Exit) -> Exit:
     """The end of that attempt, of which the time is a file's: it may be that of the last tick before."""
-    if began is not None and 0 < began.at - exit.ended_at < CLOCK_GRAIN:
-        return replace(exit, ended_at=began.at)
-    return exit
+    return exit if began is None else replace(exit, ended_at=not_before(began.at, exit.ended_at))

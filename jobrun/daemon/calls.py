@@ -140,13 +140,13 @@ class Calls:
         report = message.get("report")
         if report is True:
             report = read_tail(call.files.status)
-        at = whole(message.get("at"), None)
+        at = whole(message.get("at"))
         exit = Exit(
             ended_at=self._now() if at is None else at,
             exit_code=whole(message.get("exit"), 1),
-            user_time=whole(message.get("user"), None),
-            system_time=whole(message.get("system"), None),
-            max_rss=whole(message.get("rss"), None),
+            user_time=whole(message.get("user")),
+            system_time=whole(message.get("system")),
+            max_rss=whole(message.get("rss")),
             left_behind=max(left, call.escaped),
         )
         told = report if isinstance(report, dict) else {}

@@ -290,7 +290,7 @@ class Pools:
         match operation:
             case "begun":
                 is_short = self._durations.is_short(call.job.name)
-                self._calls.begun(call, whole(message.get("at"), None), is_short=is_short)
+                self._calls.begun(call, whole(message.get("at")), is_short=is_short)
             case "ended":
                 self._call_ended(worker, call, message)
             case "stale":

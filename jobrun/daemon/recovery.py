@@ -153,13 +153,14 @@ def _recover_one(
     run: Run, job: Job, supervisor: Supervisor, post: Callable[[Happened], None], host: Host
 ) -> bool:
     files = supervisor.files_of(run, job)
-    if is_warm(job) and isinstance(run.status, Starting):
+    is_unheard = is_warm(job) and isinstance(run.status, Starting)
+    if is_unheard:
         _take_back(str(files.status))
     identity = _identity(run, job, files, host)
     group = supervisor.group_of(run, job)
     child = adopt(identity, files, group) if identity is not None else None
     began: Spawned | None = None
-    if identity is not None and is_warm(job) and isinstance(run.status, Starting):
+    if identity is not None and is_unheard:
         began = begin_of(run, str(files.status), identity, host.now)
     fence = run.fence
 

@@ -214,6 +214,11 @@ def first_mark_at(path: Path) -> Instant:
         return now()
 
 
+def not_before(start: Instant, moment: Instant) -> Instant:
+    """A file's time that follows on `start`: it is as coarse as a timer tick, and can lie a little before."""
+    return start if 0 < start - moment < CLOCK_GRAIN else moment
+
+
 def never_began(path: Path) -> bool:
     """Whether the file is as it was made: the sh ends rather than run the command without that mark."""
     try:

@@ -20,8 +20,8 @@ from jobrun.proc import cgroup, kin
 from jobrun.proc.cgroup import AttemptCgroup
 from jobrun.proc.environment import ATTEMPT, RUN_ID, STORE_ID
 from jobrun.proc.files import (
-    CLOCK_GRAIN,
     AttemptFiles,
+    not_before,
     now,
     open_log,
     open_status,
@@ -104,7 +104,7 @@ class Child:
             ended = split_status(os.WEXITSTATUS(status))
         max_rss = usage.ru_maxrss * 1024
         return Exit(
-            ended_at=self._not_before_start(written.ended_at if written else now()),
+            ended_at=not_before(self.started_at, written.ended_at if written else now()),
             exit_code=ended[0],
             signal=ended[1],
             user_time=round(usage.ru_utime * 1_000_000),
@@ -121,11 +121,6 @@ class Child:
             return None
         # A worker that died in a call left no end of the call, but the sh around it told of its own.
         return read_status(self.files.status) or worker_exit(self.files) or Exit(ended_at=now())
-
-    def _not_before_start(self, ended_at: int) -> int:
-        """File times are as coarse as a timer tick and can lie a little before the start."""
-        early = self.started_at - ended_at
-        return self.started_at if 0 < early < CLOCK_GRAIN else ended_at
 
 
 def start(spec: AttemptSpec) -> Child:

@@ -147,29 +147,15 @@ def guard_values(before: Run, after: Run) -> Values:
 
 def write_of_move(fact: RunMoved) -> Write:
     """The statement that writes a move down, alone."""
-    writes = _MOVE_WRITES if fact.began is None else _WRITES_AFTER_START
-    return writes[type(fact.after.status)]
+    move = MOVES[type(fact.after.status)]
+    came_and_went = fact.began is not None
 
-
-def _move_write(move: Move) -> Write:
     def values(fact: RunMoved) -> Values:
-        return (*move.values(fact.after.status), *guard_values(fact.before, fact.after))
+        began = (fact.began,) if came_and_went else ()
+        return (*move.values(fact.after.status), *began, *guard_values(fact.before, fact.after))
 
-    return Write(move.statement, values)
+    return Write(move.after_start if came_and_went else move.statement, values)
 
-
-def _write_after_start(move: Move) -> Write:
-    def values(fact: RunMoved) -> Values:
-        return (*move.values(fact.after.status), fact.began, *guard_values(fact.before, fact.after))
-
-    return Write(move.after_start, values)
-
-
-_MOVE_WRITES: dict[type[Status], Write] = {status: _move_write(move) for status, move in MOVES.items()}
-# A run whose attempt came and went has no process any more.
-_WRITES_AFTER_START: dict[type[Status], Write] = {
-    status: _write_after_start(move) for status, move in MOVES.items() if not status.has_process
-}
 
 _CURRENT = (
     "run_id = ? AND number = ? AND ended_at IS NULL AND number = (SELECT attempt FROM runs WHERE id = ?)"

@@ -5,11 +5,13 @@ import itertools
 import os
 from pathlib import Path
 
+from store.lives import queued
+
 from jobrun.conf.paths import find_places
 from jobrun.daemon.crew import Crew, CrewSetting
 from jobrun.daemon.worker import Call, Worker
 from jobrun.domain.job import Job, Pool, PythonCall
-from jobrun.domain.run import Fence, Run, Starting, Trigger
+from jobrun.domain.run import Fence, Starting
 from jobrun.proc.workerspec import CallFiles, function_text, worker_kind
 
 CODE = """
@@ -56,15 +58,8 @@ class CrewRig:
 
     def call(self, opened: int = 1) -> Call:
         """A call of the job, admitted at that moment."""
-        run = Run(
-            id=FENCE.run_id,
-            job="hold",
-            queue="default",
-            definition_id=1,
-            trigger=Trigger.MANUAL,
-            status=Starting(opened),
-            created_at=1,
-            attempt=FENCE.attempt,
+        run = queued(
+            FENCE.run_id, "hold", at=1, has_slot=False, status=Starting(opened), attempt=FENCE.attempt
         )
         files = CallFiles(str(FENCE), f"{self.places.attempts}/{FENCE}", self.places.state_dir)
         return Call(run, self.job, self._kind, 1, files, FENCE)

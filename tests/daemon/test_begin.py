@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from daemon.crewrig import CrewRig
+from store.lives import queued
 
 from jobrun.daemon.begin import begin_of, end_after
 from jobrun.daemon.calls import Calls
 from jobrun.domain.events import Exited, Spawned
-from jobrun.domain.run import Exit, Fence, ProcessIdentity, Queued, Run, Starting, Status, Trigger
+from jobrun.domain.run import Exit, Fence, ProcessIdentity, Queued, Run, Starting, Status
 
 INTENT, NOW = 1_800_000_000_000_000, 1_800_000_009_000_000
 LEADER = ProcessIdentity(4711, 123456, "0d7f5b7c-9f0c-4a53-9d3b-2f4a4a1f6c11")
@@ -23,16 +24,7 @@ WORKER = {"worker": 3, "leader": [LEADER.pid, LEADER.start_ticks, LEADER.boot_id
 
 
 def a_run(status: Status = _STARTING) -> Run:
-    return Run(
-        id=7,
-        job="j",
-        queue="default",
-        definition_id=1,
-        trigger=Trigger.MANUAL,
-        status=status,
-        created_at=INTENT,
-        attempt=1,
-    )
+    return queued(7, at=INTENT, has_slot=False, status=status, attempt=1)
 
 
 @pytest.fixture

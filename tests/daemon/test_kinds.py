@@ -4,21 +4,15 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from store.lives import queued
+
 from jobrun.daemon.kinds import Kinds
 from jobrun.domain.job import Job, PythonCall
-from jobrun.domain.run import Queued, Run, Trigger
+from jobrun.domain.run import Run
 
 
 def a_run(definition: int = 1) -> Run:
-    return Run(
-        id=7,
-        job="j",
-        queue="default",
-        definition_id=definition,
-        trigger=Trigger.MANUAL,
-        status=Queued(1),
-        created_at=1,
-    )
+    return queued(7, "j", at=1, has_slot=False, definition_id=definition)
 
 
 def test_a_number_stands_for_a_definition_until_its_environment_is_another_one(tmp_path: Path):
