@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MINUTES ?= 10
-JOBS ?= 0
+JOBS ?= 2
 
 .PHONY: help setup demo test torture boot replay matrix lint format generate clean
 
@@ -23,7 +23,7 @@ setup: $(STAMP) ## Make the virtual environment
 demo: $(STAMP) ## Run the example jobs, visibly, and clean up
 	@$(BIN)/python tools/demo.py
 
-test: $(STAMP) ## Run the tests (some of them: make test ARGS='tests/domain -k cron'; JOBS=2: two at a time)
+test: $(STAMP) ## Run the tests (some of them: make test ARGS='tests/domain -k cron'; one by one: JOBS=0)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 torture: $(STAMP) ## Run the long torture tests

@@ -1,10 +1,11 @@
-"""Fixtures for tests against the real daemon."""
+"""Fixtures for tests against the real daemon, and who may run beside whom."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from alone import place
 from live import LiveDaemon
 
 # Whoever runs the tests in the background or under nohup has signals ignored, and every process of ours
@@ -12,6 +13,12 @@ from live import LiveDaemon
 for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with place(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from live import until
@@ -46,6 +48,13 @@ def test_a_job_that_a_reload_takes_away_keeps_its_run(daemon, tmp_path):
     assert live.done(run_id).status.exit_code == 3
 
 
+def open_files(pid: int) -> Iterator[str]:
+    """What the descriptors of a process stand for; those that it closes meanwhile are left out."""
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):
+            yield os.readlink(entry)  # noqa: PTH115 - a Path would take "socket:[1]" for a file's name
+
+
 def test_the_socket_is_for_the_daemons_user_alone(daemon):
     """TRAPS, Operation: HTTP without authentication (yacron). No port is open; the socket is private."""
     live = daemon("").start()
@@ -53,10 +62,11 @@ def test_the_socket_is_for_the_daemons_user_alone(daemon):
     assert stat.S_IMODE(socket.stat().st_mode) == 0o600
     assert stat.S_IMODE(socket.parent.stat().st_mode) & 0o077 == 0
     inodes = {
-        os.readlink(entry).removeprefix("socket:[").removesuffix("]")  # noqa: PTH115 - no such file
-        for entry in os.scandir(f"/proc/{live.process.pid}/fd")
-        if os.readlink(entry).startswith("socket:")  # noqa: PTH115
+        name.removeprefix("socket:[").removesuffix("]")
+        for name in open_files(live.process.pid)
+        if name.startswith("socket:")
     }
+    assert inodes  # its own socket at least
     for table in ("tcp", "tcp6", "udp", "udp6"):
         with open(f"/proc/{live.process.pid}/net/{table}") as file:  # noqa: PTH123
             assert not [line for line in file if line.split()[9] in inodes]

@@ -173,6 +173,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_fork_bomb_is_bounded_by_its_limit(daemon, name):
     """limits.processes, where no control group holds it: the whole tree is killed, with no grace."""
@@ -187,6 +188,7 @@ def test_a_fork_bomb_is_bounded_by_its_limit(daemon, name):
     assert live.see(tame).state == "running"
 
 
+@pytest.mark.alone
 def test_a_bomb_without_a_limit_ends_at_a_stop(daemon):
     """However fast it grows: the tree is stopped first, then killed until nothing is found."""
     live = a_daemon(daemon, job("bomb", "while :; do sleep 1000 & sleep 0.002; done", 'grace = "200ms"'))
