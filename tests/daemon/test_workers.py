@@ -359,25 +359,32 @@ def test_a_short_call_is_told_of_once_and_one_that_takes_longer_is_seen_running(
     ).start()
     first = workers.run("mixed").id
 
+    told_once: list[int] = []
+
     def is_told_of_once() -> bool:
         run_id = workers.run("mixed").id
-        return run_id not in running_lines(workers)
+        # The log says it after the history does, and lines of one run come in their order.
+        until(lambda: run_id in logged(workers, "run.done"), "its end in the log")
+        if run_id in logged(workers, "run.running"):
+            return False
+        told_once.append(run_id)
+        return True
 
     until(is_told_of_once, "its calls to be known as short")
-    second = workers.live.runs("mixed")[-1].id
+    (second,) = told_once
     (workers.code / "flag").write_text("")
     third = workers.live.run("mixed")
     workers.live.in_state(third, "running")
     workers.gate.touch()
     assert workers.live.done(third).status.outcome is Outcome.SUCCEEDED
     # Nothing is known of the first one, so it is told of at once.
-    assert {first, second, third} & running_lines(workers) == {first, third}
+    assert {first, second, third} & logged(workers, "run.running") == {first, third}
     (attempt,) = workers.live.history.attempts(second)
     assert attempt.started_at is not None
     assert attempt.started_at <= attempt.end.ended_at
 
 
-def running_lines(workers: WorkerDaemon) -> set[int]:
-    """The runs of which the log says that they are running."""
-    lines = [line.split() for line in workers.live.log().splitlines() if "run.running" in line]
+def logged(workers: WorkerDaemon, event: str) -> set[int]:
+    """The runs of which the log says this."""
+    lines = [line.split() for line in workers.live.log().splitlines() if event in line]
     return {int(word.removeprefix("run=")) for words in lines for word in words if word.startswith("run=")}
