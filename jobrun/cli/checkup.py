@@ -96,7 +96,8 @@ def _daemon(scene: Scene) -> Iterator[Finding]:
             hint = "It is starting or stopping, or its socket was deleted; a running daemon makes it anew."
             yield Finding("daemon", PROBLEM, f"pid {holder} holds the lock, but does not answer", hint)
             return
-        stale = f"; {places.socket} is left from one that was killed" if places.socket.exists() else ""
+        socket = places.found_socket
+        stale = f"; {socket} is left from one that was killed" if socket.exists() else ""
         level = PROBLEM if scene.reach.has_store else NOTE
         hint = "Start it with `jobrun daemon`, or enable the systemd unit."
         yield Finding("daemon", level, f"not running, no job is started{stale}", hint)

@@ -65,7 +65,7 @@ class Reach:
         """The control socket's client; nothing is connected yet."""
         from jobrun.wire.client import Client
 
-        return Client(self.places.socket, timeout)
+        return Client(self.places.found_socket, timeout)
 
     def ask(self, op: str, **args: Any) -> dict[str, Any]:
         """Ask the daemon. Raises DaemonUnreachable or the daemon's refusal."""
@@ -77,7 +77,7 @@ class Reach:
         Raises DaemonUnreachable if there may be one that we cannot hear: too busy, or not ours to ask.
         """
         try:
-            if not self.places.socket.exists():
+            if not self.places.found_socket.exists():
                 return None
             return self.client(timeout).call("ping")
         except DaemonUnreachable as error:

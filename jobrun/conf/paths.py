@@ -3,7 +3,9 @@
 Standard library only, and little of it: `jobrun status` loads this file.
 Root's places are those of a system service, everybody else's follow the XDG
 base directories. An explicit state directory holds the control socket too, so
-that several daemons of one user never meet.
+that several daemons of one user never meet. Whoever asks goes by the state
+directory alone: a daemon whose socket is elsewhere leaves a link to it there,
+so that `su`, cron and a job find it without the session's $XDG_RUNTIME_DIR.
 """
 
 import os
@@ -22,7 +24,7 @@ SOCKET_PATH_LIMIT = 107
 class Places:
     """The files of one installation. All paths are absolute; none needs to exist yet.
 
-    `runtime_dir` holds the control socket; None: the state directory does.
+    `runtime_dir` is where a daemon makes its control socket; None: in the state directory.
     """
 
     config: Path
@@ -32,7 +34,7 @@ class Places:
 
     @property
     def socket(self) -> Path:
-        """The control socket. Raises JobrunError if its path is longer than the kernel allows."""
+        """The control socket a daemon makes. Raises JobrunError if its path is too long for the kernel."""
         path = (self.runtime_dir or self.state_dir) / SOCKET_NAME
         length = len(os.fsencode(path))
         if length > SOCKET_PATH_LIMIT:
@@ -42,6 +44,23 @@ class Places:
                 "Choose a shorter state directory with --state-dir or JOBRUN_STATE_DIR.",
             )
         return path
+
+    @property
+    def socket_link(self) -> Path | None:
+        """Where a daemon links to its socket, for those who know the state directory only."""
+        return None if self.runtime_dir is None else self.state_dir / SOCKET_NAME
+
+    @property
+    def found_socket(self) -> Path:
+        """The control socket of the daemon that was here last, else the one that would be made."""
+        at_state = self.state_dir / SOCKET_NAME
+        try:
+            return self.state_dir / at_state.readlink()
+        except FileNotFoundError:
+            return self.socket
+        except OSError:
+            # The socket itself, or not ours to look at.
+            return at_state
 
     @property
     def database(self) -> Path:

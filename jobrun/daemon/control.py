@@ -2,7 +2,8 @@
 
 The socket has mode 0600 in a directory of mode 0700, and the caller's user id
 is checked with SO_PEERCRED besides: the daemon's own user and root may ask. A
-connection carries any number of requests, one line each, answered in order.
+connection carries any number of requests, one line each, answered in order. A
+socket outside of the state directory has a link inside, for whoever looks there.
 """
 
 import asyncio
@@ -32,8 +33,9 @@ _PEERCRED = struct.Struct("3i")
 class Control:
     """Serves one socket. Owns its server and its connections."""
 
-    def __init__(self, path: Path, answer: Answer, log: Callable[..., None]) -> None:
+    def __init__(self, path: Path, link: Path | None, answer: Answer, log: Callable[..., None]) -> None:
         self._path = path
+        self._link = link
         self._answer = answer
         self._log = log
         self._server: asyncio.Server | None = None
@@ -41,13 +43,9 @@ class Control:
         self._inode = 0
 
     async def start(self) -> None:
-        """Bind and listen. A socket file left by a dead daemon is replaced: the lock proves it dead."""
+        """Bind and listen. What a dead daemon left in the way is replaced: the lock proves it dead."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            if stat.S_ISSOCK(self._path.lstat().st_mode):
-                self._path.unlink()
-        except FileNotFoundError:
-            pass
+        _clear(self._path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
@@ -56,16 +54,27 @@ class Control:
             os.umask(before)
         self._inode = self._path.stat().st_ino
         self._server = await asyncio.start_unix_server(self._connected, sock=listener, limit=MAX_LINE)
+        if self._link is not None:
+            self._make_link(self._link)
+
+    def _make_link(self, link: Path) -> None:
+        """The socket works without it, so a full disk or somebody's file in its place is only told."""
+        try:
+            _clear(link)
+            link.symlink_to(self._path)
+        except OSError as error:
+            self._link = None
+            self._log("control.unlinked", level="warning", path=str(link), error=error.strerror)
 
     def is_reachable(self) -> bool:
-        """Whether the socket file is still the one that was bound."""
+        """Whether the socket file, by both ways to it, is still the one that was bound."""
         try:
-            return self._path.stat().st_ino == self._inode
+            return all(path.stat().st_ino == self._inode for path in (self._path, self._link or self._path))
         except OSError:
             return False
 
     async def restart(self) -> None:
-        """Bind anew after somebody removed the socket file."""
+        """Bind anew after somebody removed the socket file, or the link to it."""
         if self._server is not None:
             self._server.close()
         await self.start()
@@ -79,6 +88,8 @@ class Control:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
         if self.is_reachable():
+            if self._link is not None:
+                self._link.unlink(missing_ok=True)
             self._path.unlink(missing_ok=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -122,6 +133,16 @@ class Control:
             return encode_error(
                 Bug("The daemon could not answer.", "This is a bug; its log has the details.")
             )
+
+
+def _clear(path: Path) -> None:
+    """Remove a socket, or a link to one; anything else is somebody's file, and stays in the way."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISSOCK(mode) or stat.S_ISLNK(mode):
+        path.unlink()
 
 
 def _refusal_to(uid: int) -> JobrunError:

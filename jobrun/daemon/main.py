@@ -39,7 +39,9 @@ def run(places: Places, *, log_format: str, log_level: str, on_stop: str | None)
     log = Log(log_format, log_level)
     _prepare(places)
     with _locked(places.lock):
-        environ = dict(os.environ)
+        # A job that calls jobrun means the daemon that runs it, wherever that was told its places.
+        told = {"JOBRUN_CONFIG": str(places.config), "JOBRUN_STATE_DIR": str(places.state_dir)}
+        environ = {**os.environ, **told}
         job_file = read_job_file(places.config, host_timezone=host_timezone(environ))
         writer = Writer(places.database)
         try:

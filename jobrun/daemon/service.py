@@ -180,7 +180,10 @@ class Service:
         engine.alarms = self._alarm
         answer = Answers(engine, self._history, self._reloader, self).answer
         self._control = Control(
-            self._places.socket, fault.around_answer(answer) if fault else answer, self._log
+            self._places.socket,
+            self._places.socket_link,
+            fault.around_answer(answer) if fault else answer,
+            self._log,
         )
 
     async def _begin(self, snapshot: Snapshot) -> None:

@@ -35,6 +35,19 @@ def test_others_have_the_xdg_places() -> None:
     assert str(places.socket) == "/s/jobrun/control.sock"
 
 
+def test_who_asks_goes_by_the_state_directory(tmp_path: Path) -> None:
+    places = Places(Path("/c"), Path("/d"), tmp_path, tmp_path / "run")
+    assert places.found_socket == places.socket == tmp_path / "run/control.sock"
+    assert places.socket_link == tmp_path / "control.sock"
+    elsewhere = tmp_path / "elsewhere.sock"
+    places.socket_link.symlink_to(elsewhere)
+    assert places.found_socket == elsewhere
+    places.socket_link.unlink()
+    places.socket_link.touch()
+    assert places.found_socket == places.socket_link
+    assert Places(Path("/c"), Path("/d"), tmp_path).socket_link is None
+
+
 def test_a_relative_xdg_value_is_ignored_as_its_specification_says() -> None:
     environ = {"HOME": "/home/u", "XDG_CONFIG_HOME": "c", "XDG_STATE_HOME": "", "XDG_RUNTIME_DIR": "r"}
     places = find_places(None, None, environ, 7)

@@ -23,5 +23,5 @@ FILES = (
     ("/etc/jobrun/jobs.toml, ~/.config/jobrun/jobs.toml", "The job file of root and of other users."),
     ("jobs.d/*.toml beside it", "Read too, in the order of their names; jobrun add writes here."),
     ("/var/lib/jobrun, ~/.local/state/jobrun", "The store, logs and attempts."),
-    ("/run/jobrun, $XDG_RUNTIME_DIR/jobrun", "The control socket."),
+    ("/run/jobrun, $XDG_RUNTIME_DIR/jobrun", "The control socket; the state directory has a link to it."),
 )

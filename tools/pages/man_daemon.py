@@ -25,6 +25,7 @@ _VARIABLES = (
     ),
     ("JOBRUN_RESUME_FROM", "The checkpoint to go on from; not set if there is none."),
     ("JOBRUN_STORE_ID", "The store that the run is recorded in."),
+    ("JOBRUN_CONFIG, JOBRUN_STATE_DIR", "The daemon's places, so that jobrun in a job asks this daemon."),
 )
 
 _GUARANTEES = (
