@@ -247,9 +247,6 @@ class Service:
         self.stopping = True
         self._engine.admitting = False
         self._alarm.stop()
-        if stop.mode is OnStop.LEAVE and is_going_down(self._environ):
-            # What is left to run now would be ended by systemd a moment later, and count as its own failure.
-            stop.mode = OnStop.KILL
         self._notifier.stopping(f"stopping ({stop.mode})")
         self._log("daemon.stopping", mode=stop.mode, running=len(self._supervisor))
         self._workforce.pools.give_back_unbegun()
@@ -287,16 +284,27 @@ class Service:
             self._fault.passes(point)
 
     def stop(self, mode: OnStop | None) -> None:
-        """Begin to stop; each further call is more urgent. `mode` None is the configured way."""
+        """Begin to stop, or go on in another way. `mode` None: the configured way, or as it is."""
         if self._stop is None:
-            wanted = mode or self._on_stop or self._reloader.job_file.plan.settings.on_stop
-            self._stop = Stop(wanted)
+            mode = mode or self._on_stop or self._reloader.job_file.plan.settings.on_stop
+            self._stop = Stop(mode)
             self._stop_asked.set()
+        elif mode is None or self._stop.has_forced:
             return
-        if mode is not None and mode is not OnStop.LEAVE:
+        if mode is OnStop.LEAVE and is_going_down(self._environ):
+            # What is left to run now would be ended by systemd a moment later, and count as its own failure.
+            mode = OnStop.KILL
+        if mode is not self._stop.mode:
             self._stop.mode = mode
-        self._stop.urgency += 1
-        self._log("daemon.stop_again", urgency=self._stop.urgency)
+            self._log("daemon.stop_changed", mode=mode)
+
+    def _stop_by_signal(self) -> None:
+        again = self._stop is not None
+        self.stop(None)
+        assert self._stop is not None
+        self._stop.signals += 1
+        if again:
+            self._log("daemon.stop_again", signals=self._stop.signals)
 
     def spawn_trouble(self) -> str:
         """Why no process can be started just now, or an empty text."""
@@ -308,7 +316,7 @@ class Service:
 
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            listen(number, lambda: self.stop(None))
+            listen(number, self._stop_by_signal)
         listen(signal.SIGHUP, self._reload_soon)
 
     def _reload_soon(self) -> None:

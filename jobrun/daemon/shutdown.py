@@ -4,7 +4,8 @@ The alarm stops first, so that nothing new begins while running jobs are waited
 for. `drain` waits up to `shutdown_timeout`; whoever is still running then is
 ended by the usual ladder and gets its attempt back. `leave` lets everything
 run on for the next daemon. `kill` begins with the ladder. A second signal cuts
-the waiting short, a third one the grace period.
+the waiting short, a third one the grace period. Asking again changes nothing,
+but for another mode: then what is still waited for is left, or killed.
 """
 
 import asyncio
@@ -23,10 +24,14 @@ _LOOK = 0.02
 
 @dataclass(slots=True)
 class Stop:
-    """What is known about a stop under way. `urgency` counts the signals: 1 stop, 2 force, 3 kill."""
+    """What is known about a stop under way. `signals`: the second one forces, the third one kills.
+
+    `has_forced`: the running jobs have been told to end, which nothing takes back.
+    """
 
     mode: OnStop
-    urgency: int = 1
+    signals: int = 0
+    has_forced: bool = False
 
 
 class Shutdown:
@@ -49,11 +54,12 @@ class Shutdown:
 
     async def carry_through(self, stop: Stop) -> None:
         """Return once no run has a process any more, or at once if they are left to run."""
+        if stop.mode is OnStop.DRAIN:
+            await self._until_idle(lambda: stop.signals > 1 or stop.mode is not OnStop.DRAIN, self._timeout)
         if stop.mode is OnStop.LEAVE:
             self._log("daemon.leaving", running=len(self._running()))
             return
-        if stop.mode is OnStop.DRAIN:
-            await self._until_idle(lambda: stop.urgency > 1, self._timeout)
+        stop.has_forced = True
         running = self._running()
         if not running:
             return
@@ -61,7 +67,7 @@ class Shutdown:
         for run in running:
             event = StopRequested(self._now(), Cause.SHUTDOWN)
             self._engine.post(Happened(run.id, event, run.fence))
-        await self._until_idle(lambda: stop.urgency > 2, None)
+        await self._until_idle(lambda: stop.signals > 2, None)
         for run in self._running():
             if isinstance(run.status, Stopping):
                 self._engine.post(Happened(run.id, GraceOver(self._now()), run.fence))

@@ -93,6 +93,40 @@ def test_a_second_signal_forces_and_a_third_kills(live):
     assert live.see(run_id).state == "queued"
 
 
+def test_asking_again_forces_nothing_and_another_mode_is_what_it_says(live):
+    """Impatience is a second signal; who asks `leave` after all must not lose the jobs."""
+    live.start()
+    run_id = live.run("stubborn")
+    pid = live.in_state(run_id, "running").status.process.pid
+    live.cli("stop", "--no-wait")
+    for again in ((), ("--mode", "drain"), ()):
+        live.cli("stop", "--no-wait", *again)
+    assert live.client.call("ping")["stopping"]
+    assert live.see(run_id).state == "running" and "Forcing" not in live.log()
+    live.cli("stop", "--mode", "leave")
+    assert live.wait() == 0
+    assert is_running(pid) and live.see(run_id).state == "running"
+    live.start()
+    assert live.see(run_id).attempt == 1
+
+
+def test_a_drain_can_become_a_kill_and_a_kill_stays_one(live):
+    live.start()
+    run_id = live.run("stubborn")
+    pid = live.in_state(run_id, "running").status.process.pid
+    live.cli("stop", "--no-wait", "--mode", "drain")
+    live.cli("stop", "--no-wait", "--mode", "kill")
+    live.in_state(run_id, "stopping")
+    live.cli("stop", "--no-wait", "--mode", "leave")
+    assert live.client.call("ping")["stopping"]
+    for count in (1, 2, 3):
+        live.signal(signal.SIGTERM)
+        until(lambda count=count: live.log().count("daemon.stop_again") == count, "the signal to be heard")
+    assert live.wait() == 0
+    assert not is_running(pid)
+    assert live.see(run_id).state == "queued"
+
+
 def test_left_jobs_are_adopted_and_their_end_is_true(live):
     live.start("--on-stop", "leave")
     run_id = live.run("short")

@@ -35,6 +35,8 @@ def command(
 
     Nothing new starts from now on. What becomes of running jobs is said by --mode, else by `on_stop` in
     the job file. An attempt that the stop interrupts is given back: it does not count as a failure.
+    Asked again while the daemon waits for jobs, another --mode says what becomes of those; without one
+    the command waits as well.
     """
     if kill_jobs:
         if mode not in (None, StopMode.KILL):
