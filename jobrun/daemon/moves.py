@@ -87,12 +87,18 @@ def create(
     data: str | None = None,
     resume_from: str | None = None,
 ) -> Run:
-    """A new run that starts at `start_at` (None or past: now), unless the overlap rule says otherwise."""
-    unfinished = book.live_of(job.name) if looks_back(job.overlap) else ()
+    """A new run that starts at `start_at` (None or past: now), unless the overlap rule says otherwise.
+
+    The rule is about slots and about wishes for now. A retry and a run for a later moment wait for their
+    turn instead: nothing else would do their work.
+    """
+    is_later = start_at is not None and start_at > batch.now
+    waits = trigger is Trigger.RETRY or (is_later and delay is DelayReason.REQUESTED)
+    unfinished = () if waits or not looks_back(job.overlap) else book.live_of(job.name)
     decision = decide_overlap(job.overlap, unfinished)
     if isinstance(decision, SkipSlot):
         status: Done | Queued | Delayed = Done(Outcome.SKIPPED, Cause.OVERLAP, batch.now, decision.detail)
-    elif start_at is not None and start_at > batch.now:
+    elif start_at is not None and is_later:
         status = Delayed(start_at, delay)
     else:
         status = Queued(batch.now)

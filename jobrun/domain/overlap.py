@@ -1,8 +1,10 @@
 """What happens to a run of a job that still has an unfinished one.
 
 An unfinished run is one that waits, runs, stops, or waits for its retry: a job
-between two attempts is not done. The engine sees adopted runs like any other,
-so the rule holds over a restart of the daemon.
+between two attempts is not done. One that somebody asked for at a later moment
+(`run --at`) is not yet there: until then the schedule goes on as if it were
+not, and at its moment it waits like any run of a full queue. The engine sees
+adopted runs like any other, so the rule holds over a restart of the daemon.
 """
 
 import re
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobrun.domain.job import Overlap
-from jobrun.domain.run import Run
+from jobrun.domain.run import Delayed, DelayReason, Run
 
 _NAMED = re.compile(r"run (\d+) of this job is ")
 
@@ -36,6 +38,7 @@ class ReplaceRuns:
 
 def decide_overlap(rule: Overlap, unfinished: Sequence[Run]) -> Proceed | SkipSlot | ReplaceRuns:
     """Apply a job's overlap rule to the unfinished runs of that job, oldest first."""
+    unfinished = [run for run in unfinished if not _is_for_later(run)]
     if not unfinished or not looks_back(rule):
         return Proceed()
     if rule is Overlap.REPLACE:
@@ -47,6 +50,10 @@ def decide_overlap(rule: Overlap, unfinished: Sequence[Run]) -> Proceed | SkipSl
         return SkipSlot(f"run {waiting[0].id} of this job is already waiting ({waiting[0].state})")
     first = unfinished[0]
     return SkipSlot(f"run {first.id} of this job is unfinished ({first.state})")
+
+
+def _is_for_later(run: Run) -> bool:
+    return isinstance(run.status, Delayed) and run.status.reason is DelayReason.REQUESTED
 
 
 def looks_back(rule: Overlap) -> bool:

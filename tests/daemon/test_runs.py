@@ -2,13 +2,14 @@
 
 import json
 import time
+from itertools import pairwise
 
 import pytest
 from live import is_running, until
 
 from jobrun.domain.errors import Conflict, NotFound, UsageError
 from jobrun.domain.instants import SECOND
-from jobrun.domain.run import Cause, Delayed, Outcome
+from jobrun.domain.run import Cause, Delayed, Done, Outcome
 
 JOBS = r"""
 [jobs.ok]
@@ -169,6 +170,44 @@ def test_a_run_asked_for_later_starts_later(live):
     moment = time.time_ns() // 1000 + SECOND
     run = live.done(live.run("ok", at=moment))
     assert live.history.attempts(run.id)[0].opened_at >= moment
+
+
+def test_a_run_for_later_leaves_the_schedule_alone_and_then_waits(daemon, tmp_path):
+    """A job that somebody wants once more tomorrow must not stand still until then."""
+    gate = tmp_path / "gate"
+    live = daemon(
+        '[jobs.tick]\nevery = "1s"\ncommand = "true"\n'
+        f'[jobs.held]\ncommand = "while [ ! -e {gate} ]; do sleep 0.02; done"\n'
+    ).start()
+    later = live.run("tick", at=time.time_ns() // 1000 + 3600 * SECOND)
+    until(lambda: len(live.runs("tick")) > 2, "two slots of the schedule")
+    assert {run.status.cause for run in live.runs("tick") if isinstance(run.status, Done)} == {None}
+    assert isinstance(live.see(later).status, Delayed)
+    first = live.run("held")
+    live.in_state(first, "running")
+    second = live.run("held", at=time.time_ns() // 1000 + SECOND)
+    until(lambda: live.see(second).state == "queued", "its moment")
+    assert live.see(first).state == "running"
+    gate.touch()
+    assert outcome(live.done(second)) == (Outcome.SUCCEEDED, None)
+    assert live.history.attempts(second)[0].opened_at >= live.history.attempts(first)[0].end.ended_at
+
+
+@pytest.mark.parametrize("rule", ["skip", "queue_one", "replace"])
+def test_retries_of_one_job_wait_for_each_other(daemon, rule, tmp_path):
+    """Each has data of its own; one that is skipped would count as retried, and its work be lost."""
+    live = daemon(
+        f'[jobs.j]\ncommand = \'[ -e {tmp_path}/good ] && cat "$JOBRUN_DATA"\'\noverlap = "{rule}"\n'
+    ).start()
+    failed = [live.done(live.run("j", data=text)).id for text in ("a", "b", "c")]
+    (tmp_path / "good").touch()
+    pairs = live.client.call("retry", failed=True)["retried"]
+    assert [pair["run"] for pair in pairs] == failed
+    again = [live.done(pair["new"]) for pair in pairs]
+    assert [outcome(run) for run in again] == [(Outcome.SUCCEEDED, None)] * 3
+    assert [live.history.outputs(run.id)[0].body for run in again] == [b'"a"', b'"b"', b'"c"']
+    ends = [(a.opened_at, a.end.ended_at) for run in again for a in live.history.attempts(run.id)]
+    assert all(before[1] <= after[0] for before, after in pairwise(ends))
 
 
 def test_submit_and_retry(live):

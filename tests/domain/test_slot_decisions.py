@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from jobrun.domain.instants import DAY, HOUR, MINUTE, SECOND
 from jobrun.domain.job import CatchUp, Job, Overlap, ShellCommand
 from jobrun.domain.overlap import Proceed, ReplaceRuns, SkipSlot, decide_overlap
-from jobrun.domain.run import Cause, ProcessIdentity, Queued, Run, Running, Trigger
+from jobrun.domain.run import (
+    Cause,
+    Delayed,
+    DelayReason,
+    ProcessIdentity,
+    Queued,
+    Run,
+    Running,
+    Trigger,
+)
 from jobrun.domain.slots import ClockJump, Due, decide_slots
 
 NOW = 1_800_000_000 * SECOND
@@ -171,6 +180,11 @@ def live(run_id, status=None) -> Run:
         (Overlap.QUEUE_ONE, [live(1)], Proceed),
         (Overlap.QUEUE_ONE, [live(1), live(2, Queued(1))], SkipSlot),
         (Overlap.REPLACE, [live(1), live(2, Queued(1))], ReplaceRuns),
+        (Overlap.SKIP, [live(1, Delayed(9, DelayReason.RETRY))], SkipSlot),
+        (Overlap.SKIP, [live(1, Delayed(9, DelayReason.SPREAD))], SkipSlot),
+        (Overlap.SKIP, [live(1, Delayed(9, DelayReason.REQUESTED))], Proceed),
+        (Overlap.QUEUE_ONE, [live(1), live(2, Delayed(9, DelayReason.REQUESTED))], Proceed),
+        (Overlap.REPLACE, [live(1, Delayed(9, DelayReason.REQUESTED))], Proceed),
     ],
 )
 def test_overlap(rule, unfinished, expected):

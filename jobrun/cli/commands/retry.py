@@ -25,7 +25,10 @@ def command(
     since: options.Since = None,
     json: options.Json = False,
 ) -> None:
-    """Run failed runs again, as new runs."""
+    """Run failed runs again, as new runs.
+
+    Each waits for its turn behind the job's unfinished runs; `overlap` skips none of them.
+    """
     reach = reach_of(context)
     if bool(runs) == failed:
         raise UsageError("Name runs, or say --failed.", "For example: jobrun retry 41")
