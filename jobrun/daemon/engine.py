@@ -194,6 +194,7 @@ class Engine:
             message.plan,
             first=not self.book.planned,
             boot_id=message.boot_id,
+            last_seen=message.last_seen,
             draw=self._draw(),
         )
         self.book.set_value("planned", True)

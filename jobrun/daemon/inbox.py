@@ -58,11 +58,16 @@ class Noted:
 
 @value(frozen=True, slots=True)
 class PlanRead:
-    """A job file was read and found good; `reply` gets what changed."""
+    """A job file was read and found good; `reply` gets what changed.
+
+    At a daemon's start only: `boot_id`, if the host has booted since the last daemon, and `last_seen`,
+    when that one was last alive.
+    """
 
     plan: Plan
     reply: "asyncio.Future[dict[str, Any]] | None" = None
     boot_id: str | None = None
+    last_seen: Instant | None = None
 
 
 @value(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from jobrun import __version__
 from jobrun.daemon.book import Book, Cursor
 from jobrun.domain.definition import decode
-from jobrun.domain.instants import to_iso
+from jobrun.domain.instants import Instant, to_iso
 from jobrun.store.snapshot import Snapshot
 
 
@@ -38,10 +38,15 @@ def host_id(store_id: str) -> str:
         return socket.gethostname() or store_id
 
 
-def start_facts(lock: Path, pid: int, boot_id: str) -> dict[str, object]:
-    """What the history is told of a start; `last_seen` is when a daemon last touched the lock."""
+def last_touch(lock: Path) -> Instant | None:
+    """When a daemon last touched the lock, as each does every second."""
     try:
-        seen = to_iso(lock.stat().st_mtime_ns // 1000)
+        return lock.stat().st_mtime_ns // 1000
     except OSError:
-        seen = ""
+        return None
+
+
+def start_facts(pid: int, boot_id: str, last_seen: Instant | None) -> dict[str, object]:
+    """What the history is told of a start."""
+    seen = "" if last_seen is None else to_iso(last_seen)
     return {"version": __version__, "pid": pid, "boot_id": boot_id, "last_seen": seen}

@@ -13,8 +13,8 @@ from jobrun.daemon.batch import Batch
 from jobrun.daemon.book import Book, Cursor, ScheduleId
 from jobrun.daemon.due import Dues
 from jobrun.domain.events import StopRequested
-from jobrun.domain.instants import SECOND, to_iso
-from jobrun.domain.job import Job, Plan, PythonCall, Reboot, is_warm
+from jobrun.domain.instants import SECOND, Instant, to_iso
+from jobrun.domain.job import At, Job, Plan, PythonCall, Reboot, Schedule, is_warm
 from jobrun.domain.ledger import (
     JobListed,
     JobUnlisted,
@@ -32,9 +32,17 @@ from jobrun.domain.run import Cause
 
 
 def take_over(
-    book: Book, batch: Batch, dues: Dues, plan: Plan, *, first: bool, boot_id: str | None, draw: float
+    book: Book,
+    batch: Batch,
+    dues: Dues,
+    plan: Plan,
+    *,
+    first: bool,
+    boot_id: str | None,
+    last_seen: Instant | None,
+    draw: float,
 ) -> None:
-    """Make `plan` the plan. `boot_id` is given at start, if the host has booted since the last daemon."""
+    """Make `plan` the plan. `boot_id` and `last_seen` are those of `PlanRead`."""
     change = plan_reload(book.plan, plan)
     before = dict(book.listed)
     for name in () if first else change.removed:
@@ -46,7 +54,7 @@ def take_over(
         _list_job(book, batch, plan, plan.jobs[name])
     if first:
         _unlist_strangers(book, batch)
-    _sync_schedules(book, batch, dues)
+    _sync_schedules(book, batch, dues, batch.now if last_seen is None else min(last_seen, batch.now))
     if boot_id is not None:
         _note_boot(book, batch, dues, boot_id, draw)
     versions = _new_versions(before, book.listed)
@@ -143,9 +151,10 @@ def _unlist_strangers(book: Book, batch: Batch) -> None:
         _remove(book, batch, name)
 
 
-def _sync_schedules(book: Book, batch: Batch, dues: Dues) -> None:
-    wanted: set[ScheduleId] = {
-        (job.name, schedule.key)
+def _sync_schedules(book: Book, batch: Batch, dues: Dues, unwatched: Instant) -> None:
+    """A cursor for every schedule. No daemon has looked at the plan since `unwatched`."""
+    wanted: dict[ScheduleId, Schedule] = {
+        (job.name, schedule.key): schedule
         for job in book.plan.jobs.values()
         if job.enabled
         for schedule in job.schedules
@@ -154,9 +163,12 @@ def _sync_schedules(book: Book, batch: Batch, dues: Dues) -> None:
         book.set(book.cursors, where, None)
         batch.facts.append(ScheduleGone(*where))
         batch.disarm.add(where)
-    for where in wanted:
+    for where, schedule in wanted.items():
         if where not in book.cursors:
             cursor = _new_cursor(batch.now)
+            if isinstance(schedule.when, At):
+                # Written while no daemon lived; its moment, if it came since, was missed like any other.
+                cursor = Cursor(cursor.anchor, unwatched)
             book.set(book.cursors, where, cursor)
             next_at = dues.next_at(where, batch.now)
             batch.facts.append(ScheduleSeen(*where, cursor.anchor, cursor.decided_until, next_at))

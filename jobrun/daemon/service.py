@@ -27,7 +27,7 @@ from jobrun.daemon.housekeeping import prune_for_ever
 from jobrun.daemon.inbox import ClockSet, Happened, Noted, PlanRead, Recheck, SlotsDue
 from jobrun.daemon.log import Log
 from jobrun.daemon.notify import Notifier
-from jobrun.daemon.opening import book_of, host_id, start_facts
+from jobrun.daemon.opening import book_of, host_id, last_touch, start_facts
 from jobrun.daemon.recovery import Host, drop_leftovers, recover
 from jobrun.daemon.reloading import Reloader
 from jobrun.daemon.shutdown import Shutdown, Stop
@@ -194,8 +194,10 @@ class Service:
         this_boot = boot_id()
         has_booted = snapshot.meta.get("boot_id") != this_boot
         planned: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
-        engine.post(Noted("daemon_started", start_facts(self._places.lock, self.pid, this_boot)))
-        engine.post(PlanRead(self._reloader.job_file.plan, planned, this_boot if has_booted else None))
+        last_seen = last_touch(self._places.lock)
+        engine.post(Noted("daemon_started", start_facts(self.pid, this_boot, last_seen)))
+        booted = this_boot if has_booted else None
+        engine.post(PlanRead(self._reloader.job_file.plan, planned, booted, last_seen))
         live = list(engine.book.runs.values())
         drop_leftovers(self._places, self._history, live)
         adopted = recover(

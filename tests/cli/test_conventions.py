@@ -40,6 +40,8 @@ from jobrun.wire.client import Client
         (["pause"], 2, "Name a job or --queue to pause.", "jobrun pause backup"),
         (["retry"], 2, "Name runs, or say --failed.", "jobrun retry 41"),
         (["add", "x", "--cron", "@daily"], 2, "The job has nothing to run.", "-- CMD"),
+        (["add", "x", "--at", "yesterday", "--", "true"], 2, "--at yesterday has passed", "jobrun submit"),
+        (["add", "x", "--at", "now", "--", "true"], 2, "--at now has passed", "jobrun submit"),
         (["add", "x", "--python", "a:b", "--", "true"], 2, "either --python or a command", "--arg"),
         (["explain", "0 25 * * *"], 2, "hour", "^^"),
         (["next", "--expr", "0 0 30 2 *"], 2, "30", ""),

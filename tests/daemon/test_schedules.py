@@ -122,6 +122,32 @@ def test_a_one_off_that_came_due_while_the_daemon_was_down_runs_late(daemon):
     assert live.done(run.id).status.outcome is Outcome.SUCCEEDED
 
 
+def at_in(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + seconds))
+
+
+def test_a_one_off_written_while_no_daemon_lived_runs_late(daemon):
+    """`jobrun add --at 2s` with the daemon down; but not one whose moment had passed before."""
+    live = daemon("").start()
+    before = at_in(-3600)
+    live.stop()
+    stopped = at_in(1)
+    live.config.write_text(
+        f'[jobs.gap]\nat = {stopped}\ncommand = "true"\n[jobs.old]\nat = {before}\ncommand = "true"\n'
+    )
+    until(lambda: at_in(-1) > stopped)
+    live.start()
+    (run,) = until(lambda: live.runs("gap"))
+    assert live.done(run.id).status.outcome is Outcome.SUCCEEDED
+    live.kill()
+    live.start()
+    live.config.write_text(live.config.read_text() + f'[jobs.late]\nat = {at_in(-1)}\ncommand = "true"\n')
+    live.client.call("reload")
+    live.stop()
+    live.start()
+    assert [run.job for run in live.runs()] == ["gap"]
+
+
 def shift_cursor(live, job, by):
     """Make the store believe that deciding stopped some time ago, as after a long downtime."""
     with sqlite3.connect(live.places.database) as connection:

@@ -128,7 +128,13 @@ def command(
         limits=said(memory=memory),
     )
     if at is not None:
-        table["at"] = localize(parse_future(at, now(), reach.zone), reach.zone)
+        moment = parse_future(at, now(), reach.zone)
+        if moment <= now():
+            raise UsageError(
+                f"--at {at} has passed, and a job is started at moments to come only.",
+                "To run something once, now: jobrun submit -- CMD…",
+            )
+        table["at"] = localize(moment, reach.zone)
     if disabled:
         table["enabled"] = False
     if checkpoint:
