@@ -54,6 +54,13 @@ class Problem:
         return f"{text}\n    {self.hint}" if self.hint else text
 
 
+def told(config: str, problems: Sequence[Problem]) -> str:
+    """The part of a sentence that says which file has how many problems; `config` is the main file."""
+    files = {problem.file for problem in problems}
+    count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
+    return f"{files.pop()} has {count}" if len(files) == 1 else f"{config} and its jobs.d have {count}"
+
+
 def dotted(path: Iterable[str | int]) -> str:
     """A path as TOML writes it: `jobs.backup.schedules[1].cron`, keys quoted where they must be."""
     text = ""

@@ -21,7 +21,7 @@ from jobrun.conf.model.options import JobTable
 from jobrun.conf.origins import Origin, trace_origins
 from jobrun.conf.paths import jobs_dir_of
 from jobrun.conf.pools import build_pool
-from jobrun.conf.problems import Fault, Problem, quoted
+from jobrun.conf.problems import Fault, Problem, quoted, told
 from jobrun.conf.sheets import Sheets, check_layer, collect
 from jobrun.domain.errors import JobFileInvalid, NotFound, UsageError
 from jobrun.domain.job import Job, Plan, Queue, Settings, Source
@@ -78,11 +78,11 @@ def read_job_file(config: Path, *, host_timezone: str) -> JobFile:
     return job_file
 
 
-def invalid(config: Path, problems: Sequence[Problem]) -> JobFileInvalid:
-    """The error that carries the problems of a job file."""
-    count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
+def invalid(config: Path, problems: Sequence[Problem], so: str = "") -> JobFileInvalid:
+    """The error that carries the problems of a job file; `so` says what did not happen for them."""
+    begin = f"{so}: the job file" if so else "The job file"
     return JobFileInvalid(
-        f"The job file {config} has {count}.",
+        f"{begin} {told(str(config), problems)}.",
         "`jobrun check` shows what is wrong.",
         tuple(str(problem) for problem in problems),
     )

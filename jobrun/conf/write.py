@@ -89,8 +89,9 @@ def remove_job(places: Places, name: str) -> Path:
     """Delete the file that `add_job` wrote for the job and return its path.
 
     Raises NotFound if no file has the job; Conflict, with file and line, if a
-    person wrote it; JobrunError if the file cannot be deleted. Works while
-    other files have problems.
+    person wrote it; JobFileInvalid if the daemon could not read what would be
+    left, unless this very file has problems too: then it is one fewer.
+    JobrunError if the file cannot be deleted.
     """
     documents, problems = read_documents(places.config)
     named: list[str] = []
@@ -110,10 +111,24 @@ def remove_job(places: Places, name: str) -> Path:
                 f"The job {quoted(name)} stands at {place}, beside other entries.",
                 "Remove it there by hand, then run `jobrun reload`.",
             )
+        _refuse_unreadable_rest(places, documents, document, problems)
         _delete(path)
         return path
     unread = f" {problems[0].file} could not be read." if problems else ""
     raise NotFound(f"No file has a job {quoted(name)}.{unread}", did_you_mean(name, named))
+
+
+def _refuse_unreadable_rest(
+    places: Places, documents: list[Document], removed: Document, unread: list[Problem]
+) -> None:
+    """Raise JobFileInvalid if a reload after the removal would be refused for other files' problems."""
+    _, problems = check_documents(places.config, documents, unread)
+    if any(problem.file == removed.file for problem in problems):
+        return
+    rest = [document for document in documents if document is not removed]
+    _, problems = check_documents(places.config, rest, unread)
+    if problems:
+        raise invalid(places.config, problems, "Nothing was removed, for no daemon could read the rest")
 
 
 def _jobs_of(document: Document) -> Mapping[str, Any]:

@@ -169,12 +169,31 @@ def test_an_unknown_job_is_not_found(folder: Folder, places: Places) -> None:
         remove_job(places, "new")
 
 
-def test_removing_works_beside_files_with_problems(folder: Folder, places: Places) -> None:
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("x =", "broken.toml has 1 problem"), ("[jobs.b]\ncommand = 1\nmore = 1\n", "has 2 problems")],
+)
+def test_nothing_is_removed_while_another_file_has_problems(
+    folder: Folder, places: Places, text: str, place: str
+) -> None:
+    """The daemon could not read the rest, and would go on with the job."""
     path = add_job(places, "new", {"command": "x"})
-    folder.write("[jobs.a]\ncomand = 1\n")
-    folder.add("broken.toml", "x =")
-    remove_job(places, "new")
-    assert not path.exists()
+    folder.add("broken.toml", text)
+    with pytest.raises(JobFileInvalid, match=f"^Nothing was removed.*{place}") as caught:
+        remove_job(places, "new")
+    assert "broken.toml" in caught.value.problems[0]
+    assert path.exists()
+
+
+def test_a_file_with_problems_of_its_own_can_be_removed(folder: Folder, places: Places) -> None:
+    """Be it the only one or one of several: else none of them could go."""
+    paths = [add_job(places, name, {"command": "x"}) for name in ("one", "two")]
+    for path in paths:
+        path.write_text(path.read_text() + 'user = "nobody-of-that-name"\n')
+    for name in ("one", "two"):
+        remove_job(places, name)
+    assert not any(path.exists() for path in paths)
+    assert list(folder.file().plan.jobs) == ["hand"]
 
 
 def test_the_example_never_replaces_a_file(tmp_path: Path) -> None:

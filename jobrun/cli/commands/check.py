@@ -68,9 +68,10 @@ def command(
         )
     elif problems:
         _tell(problems)
-        remark(
-            f"jobrun: {places.config} has {_count(problems)}; a daemon that runs keeps what it read before."
-        )
+        from jobrun.conf.problems import told
+
+        whose = told(str(places.config), problems)
+        remark(f"jobrun: {whose}; a daemon that runs keeps what it read before.")
     elif plan is not None:
         scheduled = sum(1 for job in plan.jobs.values() if job.schedules and job.enabled)
         read = files[0] if len(files) == 1 else f"{len(files)} files"

@@ -15,6 +15,7 @@ def command(context: typer.Context, job: options.JobArgument) -> None:
 
     Deletes the job's file in jobs.d and makes a running daemon read the job file again. A job that a
     person wrote by hand is never touched: the answer names its file and line. The job's history stays.
+    While another file has problems nothing is deleted, for no daemon could read what is left.
     """
     from jobrun.conf.write import remove_job
 
