@@ -14,11 +14,12 @@ def find_run(reach: Reach, run_id: int) -> RunRow:
 
 
 def never_ran(reach: Reach, job: str) -> NotFound:
-    """The error for a job of which there is no such run; one with a suggestion if there is no such job."""
+    """The error for a job of which there is no such run. Raises NotFound if there is no such job."""
     if not reach.has_store:
         return NotFound("There are no runs yet: no daemon has run here.", "Start one with `jobrun daemon`.")
     if reach.history.job(job) is not None:
         return NotFound(f"{job} has not run yet.", f"Start it with `jobrun run {job}`.")
-    from jobrun.cli.known import unknown_job
+    from jobrun.cli.known import unread_job
 
-    return unknown_job(job, reach.history.job_names())
+    unread_job(reach, job)
+    return NotFound(f"{job} has not run yet: no daemon has read it.", "Start one with `jobrun daemon`.")

@@ -2,7 +2,8 @@
 
 What a running daemon goes by is in the store. With the daemon down the job
 file is what its next start will go by, and the store adds what it remembers;
-a file that is missing or invalid leaves the store alone.
+a file that is missing or invalid leaves the store alone. An invalid file and
+nothing in the store is an error: there is nothing to tell.
 """
 
 import difflib
@@ -61,12 +62,24 @@ class KnownJob:
             after = date
         return dates
 
+    def unread_row(self, moment: Instant) -> JobRow:
+        """What a row of the store would say of a job that only the file has."""
+        name = self.job.name
+        schedules = tuple(
+            ScheduleRow(
+                name, item.key, moment, moment, self.next_of(item, moment) if self.job.enabled else None
+            )
+            for item in self.job.schedules
+        )
+        body = encode(self.job)
+        return JobRow(name, self.source, self.job.enabled, 0, self.digest, body, None, schedules, None)
+
     def _row(self, schedule: Schedule) -> ScheduleRow | None:
         return next((row for row in self.schedules if row.schedule == schedule.key), None)
 
 
 def known_jobs(reach: Reach) -> list[KnownJob]:
-    """Every job, by name."""
+    """Every job, by name. Raises JobFileInvalid if there is only a file, and it has problems."""
     rows = {row.name: row for row in reach.history.jobs()} if reach.has_store else {}
     if not _has_daemon(reach):
         from_file = _from_file(reach, rows)
@@ -92,6 +105,19 @@ def known_job(reach: Reach, name: str) -> KnownJob:
     raise unknown_job(name, (known.job.name for known in jobs))
 
 
+def unread_job(reach: Reach, name: str) -> KnownJob:
+    """A job that the store has never heard of, as the job file has it while no daemon runs.
+
+    Raises NotFound with a suggestion.
+    """
+    known = known_jobs(reach)
+    found = next((item for item in known if item.job.name == name), None)
+    if found is None:
+        ever = reach.history.job_names() if reach.has_store else []
+        raise unknown_job(name, {*ever, *(item.job.name for item in known)})
+    return found
+
+
 def unknown_job(name: str, names: Iterable[str]) -> NotFound:
     """The error for a job that is not there."""
     close = difflib.get_close_matches(name, list(names), n=1)
@@ -105,13 +131,17 @@ def _from_row(row: JobRow) -> KnownJob:
 
 def _from_file(reach: Reach, rows: dict[str, JobRow]) -> list[KnownJob] | None:
     """The jobs of the file, with the store's memory; None if the file cannot be read as a whole."""
-    from jobrun.conf.read import check_job_file
+    from jobrun.conf.problems import told
+    from jobrun.conf.read import check_job_file, invalid
 
     if not reach.places.config.exists():
         return None if rows else []
     job_file, problems = check_job_file(reach.places.config)
     if job_file is None or problems:
-        remark(f"{reach.places.config} has problems (see `jobrun check`); this is what the daemon read last.")
+        if not rows:
+            raise invalid(reach.places.config, problems)
+        whose = told(str(reach.places.config), problems)
+        remark(f"{whose} (see `jobrun check`); this is what the daemon read last.")
         return None
     out = []
     for name, job in sorted(job_file.plan.jobs.items()):

@@ -9,7 +9,7 @@ from jobrun.cli.cells import Look, history_table, live_table, outcome_cell, why
 from jobrun.cli.reach import Reach, now
 from jobrun.cli.render import Block, Cell, Facts, Table
 from jobrun.cli.shapes import count_states, daemon_shape, job_state_shape, queue_shape, run_shape
-from jobrun.domain.errors import DaemonUnreachable, NotFound
+from jobrun.domain.errors import DaemonUnreachable
 from jobrun.domain.instants import Instant, from_datetime
 from jobrun.domain.run import Done, Outcome
 from jobrun.store.views import JobRow, QueueRow, RunFilter, RunRow
@@ -37,6 +37,7 @@ class Overview:
         job: str | None = None,
         recent: Sequence[RunRow] = (),
         stages: "Mapping[int, Progress] | None" = None,
+        is_unread: bool = False,
     ) -> None:
         self.at = at
         self.daemon = daemon
@@ -47,6 +48,7 @@ class Overview:
         self.job = job
         self.recent = recent
         self.stages: Mapping[int, Progress] = stages or {}
+        self.is_unread = is_unread
 
     @classmethod
     def read(cls, reach: Reach, job: str | None = None) -> Self:
@@ -59,7 +61,7 @@ class Overview:
         at = now()
         if not reach.has_store:
             if job is not None:
-                raise NotFound(f'There is no job "{job}".', "No daemon has run here yet.")
+                return cls(at, daemon, trouble, jobs=[_unread(reach, job, at)], job=job, is_unread=True)
             return cls(at, daemon, trouble)
         history = reach.history
         live = history.live_runs()
@@ -71,9 +73,7 @@ class Overview:
         recent = tuple(history.runs(RunFilter(job=job, state="done"), limit=_RECENT))
         mine = [run for run in live if run.run.job == job]
         if row is None and not recent and not mine:
-            from jobrun.cli.known import unknown_job
-
-            raise unknown_job(job, history.job_names())
+            return cls(at, daemon, trouble, jobs=[_unread(reach, job, at)], job=job, is_unread=True)
         known = [row] if row is not None else []
         stages = _stages(reach, mine)
         return cls(at, daemon, trouble, live=mine, jobs=known, job=job, recent=recent, stages=stages)
@@ -95,6 +95,8 @@ class Overview:
         blocks: list[Block] = [*self._daemon_lines(look), *self._queue_lines()]
         if self.job is not None and self.jobs:
             blocks.append(_job_facts(self.jobs[0], look))
+            if self.is_unread:
+                blocks.append(Cell("No daemon has read this job yet, so it has no history.", "dim"))
         if self.live:
             blocks += self._live_lines(look)
         if self.recent:
@@ -123,9 +125,10 @@ class Overview:
         if self.daemon is None:
             more = f" {numbers} as last recorded." if self.live else ""
             return [Cell(f"The daemon is not running.{more}", "warn")]
-        word = "is stopping" if self.daemon.get("stopping") else "is running"
+        is_stopping = self.daemon.get("stopping")
+        word = "is stopping" if is_stopping else "is running"
         since = ""
-        if self.daemon.get("started_at"):
+        if self.daemon.get("started_at") and not is_stopping:
             started = from_datetime(datetime.fromisoformat(self.daemon["started_at"]))
             since = f" since {look.moment(started)}"
         lines: list[Block] = [Cell(f"The daemon {word}{since} (pid {self.daemon['pid']}): {numbers}.")]
@@ -140,6 +143,13 @@ class Overview:
             for row in self.queues
             if row.paused is not None
         ]
+
+
+def _unread(reach: Reach, job: str, moment: Instant) -> JobRow:
+    """A job that only the job file has. Raises NotFound."""
+    from jobrun.cli.known import unread_job
+
+    return unread_job(reach, job).unread_row(moment)
 
 
 def _stages(reach: Reach, live: Sequence[RunRow]) -> "Mapping[int, Progress]":

@@ -134,6 +134,55 @@ def test_add_reload_remove_under_a_running_daemon(daemon: Make) -> None:
     assert live.cli("run", "good", "--wait").returncode == 0
 
 
+def test_remove_and_add_say_what_became_of_the_file(daemon: Make) -> None:
+    live = daemon(JOBS).start()
+    live.cli("add", "extra", "--", "true")
+    folder = live.config.parent / "jobs.d"
+    (folder / "other.toml").write_text("[jobs.o]\n")
+    refused = live.cli("remove", "extra", check=4).stderr
+    assert (
+        f"Nothing was removed, for no daemon could read the rest: the job file {folder}/other.toml" in refused
+    )
+    assert (folder / "extra.toml").exists()
+    (folder / "extra.toml").write_text((folder / "extra.toml").read_text() + "comand = 1\n")
+    half = live.cli("remove", "extra", check=4).stderr
+    assert "The job's file is changed, but the daemon goes on by what it read before: The job file" in half
+    assert "other.toml:1" in half
+    assert not (folder / "extra.toml").exists()
+    (folder / "other.toml").unlink()
+    live.signal(signal.SIGSTOP)
+    late = live.cli("add", "more", "--", "true", check=3).stderr
+    live.signal(signal.SIGCONT)
+    assert late.startswith(
+        "jobrun: The job's file is changed, but the daemon may not have read it: The daemon"
+    )
+
+
+def test_a_job_that_no_daemon_has_read_has_no_history_and_says_so(daemon: Make) -> None:
+    """Every command knows it, as `list` and `next` do."""
+    live = daemon('[jobs.old]\nevery = "1h"\ncommand = "true"\n')
+    live.cli("add", "new", "--every", "2h", "--", "true")
+    for has_run in (False, True):
+        if has_run:
+            live.start().stop()
+            live.cli("remove", "new")
+            live.cli("add", "later", "--every", "2h", "--", "true")
+        name = "later" if has_run else "new"
+        status = live.cli("status", name).stdout
+        assert f"job         {name}" in status
+        assert "No daemon has read this job yet, so it has no history." in status
+        assert answer(live, "status", name)["jobs"][0]["next_at"]
+        assert answer(live, "history", name) == {"runs": []}
+        assert "no history" in live.cli("history", name).stderr
+        assert "no daemon has r" in live.cli("logs", name, check=5).stderr
+        assert answer(live, "why", name)["after"]["verdict"] == "will_run"
+    assert 'Did you mean "later"?' in live.cli("history", "latr", check=5).stderr
+    assert 'Did you mean "later"?' in live.cli("status", "latr", check=5).stderr
+    live.config.write_text('[jobs.old]\nevery = "3h"\ncommand = "true"\n')
+    told = answer(live, "why", "old")
+    assert (told["after"]["schedule"], told["after"]["verdict"]) == ("every 3h", "will_run")
+
+
 def test_python_jobs_by_add(daemon: Make) -> None:
     live = daemon(JOBS).start()
     live.cli("add", "call", "--python", "builtins:print", "--arg", '"x"', "--arg", "[1]", "--kwarg", "sep=-")
@@ -204,8 +253,14 @@ def test_with_the_daemon_down_the_job_file_is_what_counts(daemon: Make) -> None:
     assert "later" in live.cli("list").stdout
     assert answer(live, "next", "later", "-n", "2")["next"][0]["schedule"] == "every 1h"
     live.config.write_text("[jobs.x]\n")
-    assert live.cli("list").returncode == 0
-    assert "has problems" in live.cli("list").stderr
+    assert f"{live.config} has 1 problem" in live.cli("list", check=4).stderr, "nothing else to tell of"
+    live.config.write_text(JOBS)
+    live.start().stop()
+    broken = live.config.parent / "jobs.d" / "broken.toml"
+    broken.write_text("[jobs.x]\n")
+    listed = live.cli("list")
+    assert f"{broken} has 1 problem (see `jobrun check`); this is what the daemon read last" in listed.stderr
+    assert "nightly" in listed.stdout
 
 
 def test_interrupting_a_wait_leaves_the_run_alone(daemon: Make) -> None:

@@ -75,18 +75,20 @@ def command(
     if live and wanted.outcomes:
         raise UsageError("An unfinished run has no outcome.", "Give --live or --outcome, not both.")
     rows = reach.history.runs(wanted, limit=limit, before=before)
+    no_rows = "No such run."
     if not rows and job is not None and reach.history.last_run(job) is None:
-        from jobrun.cli.known import unknown_job
+        from jobrun.cli.known import unread_job
 
         if reach.history.job(job) is None:
-            raise unknown_job(job, reach.history.job_names())
+            unread_job(reach, job)
+            no_rows = f"No daemon has read {job} yet, so it has no history."
     if json:
         from jobrun.cli.shapes import run_shape
 
         say_json({"runs": [run_shape(row, reach.zone) for row in rows]})
         return None
     if not rows:
-        remark("No such run.")
+        remark(no_rows)
         return None
     from jobrun.cli.cells import Look, history_table
 
