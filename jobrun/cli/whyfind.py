@@ -10,7 +10,7 @@ from jobrun.cli.reach import Reach
 from jobrun.cli.whymoment import Asked
 from jobrun.cli.whypast import Past
 from jobrun.domain.instants import Duration, Instant
-from jobrun.domain.job import Job
+from jobrun.domain.job import At, Job
 from jobrun.domain.outages import KINDS, Outage, outages
 from jobrun.domain.overlap import run_in_the_way
 from jobrun.domain.records import HostEvent, Paused
@@ -18,9 +18,10 @@ from jobrun.domain.run import Cause, Delayed, Done
 from jobrun.domain.slots import Decision
 from jobrun.domain.timeline import Span, span_at
 from jobrun.domain.why import DueSlot, Verdict, foretell, undecided, verdict_of, verdict_without_row
-from jobrun.store.views import RunRow, VersionRow
+from jobrun.store.views import RunFilter, RunRow, VersionRow
 
 MOST_SLOTS = 12
+_CHANGED = "the job file has changed since a daemon last read it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,15 @@ class Answer:
     is_down: bool = False
     remarks: list[str] = field(default_factory=list)
     first_known: Instant | None = None
+    is_unread: bool = False  # only the job file has the job
+    passed: Instant | None = None  # the moment of a one-off that was over before its definition was read
 
 
 def answer(reach: Reach, past: Past, asked: Asked) -> Answer:
     """Everything about the moment."""
     out = Answer(past.name, past.now, asked, daemon=past.daemon, is_down=past.is_down)
     out.first_known = past.spans[0].since if past.spans else None
+    out.is_unread = past.has_new_file and not past.versions
     if asked.remark:
         out.remarks.append(asked.remark)
     out.pause = _pause_at(past, asked.first)
@@ -82,20 +86,22 @@ def answer(reach: Reach, past: Past, asked: Asked) -> Answer:
     if out.span is not None and out.span.definition is not None:
         out.definition = past.jobs.get(out.span.definition)
         out.version = past.versions.get(out.span.definition)
+    out.passed = _passed(past, out)
     out.verdict = _overall(past, out)
     out.outages = _outages(reach, past, out)
     if past.has_new_file and asked.end > past.now:
-        out.remarks.append("the job file has changed since a daemon last read it; this is by the file")
+        since = "no daemon has read the job yet" if out.is_unread else _CHANGED
+        out.remarks.append(f"{since}; this is by the file")
     return out
 
 
 def last_slot(past: Past, moment: Instant) -> SlotAnswer | None:
-    """The job's last slot at or before a moment; without any, its last run."""
+    """The job's last slot at or before a moment; without any, the last run that was there by then."""
     slot = _before(past, moment + 1)
     if slot is not None or past.store is None:
         return slot
-    row = past.store.last_run(past.name)
-    return None if row is None else about(past, row)
+    rows = past.store.runs(RunFilter(job=past.name, until=moment + 1), limit=1)
+    return about(past, rows[0]) if rows else None
 
 
 def _overall(past: Past, out: Answer) -> Verdict:
@@ -110,6 +116,21 @@ def _overall(past: Past, out: Answer) -> Verdict:
     if out.definition is not None and not out.definition.enabled:
         return Verdict.DISABLED
     return Verdict.NOT_DUE
+
+
+def _passed(past: Past, out: Answer) -> Instant | None:
+    job = past.job if out.is_unread else out.definition
+    if job is None:
+        return None
+    since = past.now if out.span is None else out.span.since
+    moments = [
+        schedule.when.moment
+        for schedule in job.schedules
+        if isinstance(schedule.when, At)
+        and schedule.when.moment <= since
+        and not _slots(past, schedule.when.moment, schedule.when.moment + 1)[1]
+    ]
+    return max(moments, default=None)
 
 
 def _slots(past: Past, first: Instant, end: Instant) -> tuple[list[SlotAnswer], int]:

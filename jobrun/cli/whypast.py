@@ -94,7 +94,10 @@ class Past:
         return True
 
     def _anchor(self, schedule: Schedule, moment: Instant) -> Instant | None:
-        """From its rows, which tell the truth about that time; else the one in force now."""
+        """From its rows, which tell the truth about that time; else the one in force now.
+
+        One that only the job file has will count from the next daemon's start: told as if that were now.
+        """
         assert isinstance(schedule.when, Every)
         if self.store is not None:
             for row in (
@@ -103,7 +106,9 @@ class Past:
             ):
                 if row is not None and row.run.slot is not None and self._when(row) == schedule.when:
                     return phase_anchor(schedule.when.period, row.run.slot.scheduled_at, moment)
-        return self.cursor(schedule.key)[0]
+        anchor = self.cursor(schedule.key)[0]
+        is_new = anchor is None and _FILE in self.jobs and schedule in self.jobs[_FILE].schedules
+        return self.now if is_new and moment >= self.now else anchor
 
     def _when(self, row: RunRow) -> object:
         job, slot = self.jobs.get(row.run.definition_id), row.run.slot

@@ -16,7 +16,7 @@ from filled import NOON, PROCESS
 from jobrun.domain.definition import digest, encode
 from jobrun.domain.events import Admitted, Exited, Spawned
 from jobrun.domain.instants import MINUTE, SECOND, Instant, from_datetime, to_iso
-from jobrun.domain.job import Cron, Job, Schedule, ShellCommand
+from jobrun.domain.job import At, Cron, Job, Schedule, ShellCommand
 from jobrun.domain.ledger import JobListed, MetaSet, RunCreated, RunMoved, ScheduleSeen
 from jobrun.domain.lifecycle import step
 from jobrun.domain.records import DefinitionSeen, HostEvent
@@ -246,6 +246,39 @@ def test_the_last_slot_and_the_slot_before_a_moment(why) -> None:
     assert why("--slot", "2026-02-24 02:59")["slots"][0]["at"] == "2026-02-23T03:00:00+01:00"
 
 
+def test_without_a_slot_up_to_a_moment_no_later_run_is_told(tmp_path, jobrun) -> None:
+    it = Story(tmp_path / "state")
+    job = replace(FIRST, schedules=())
+    it.facts.append(DefinitionSeen(1, "nightly", digest(encode(job)), encode(job), at("02-22 12:00")))
+    it.planned(at("02-22 12:00"), None, 1, "planned")
+    it.facts.append(JobListed("nightly", 1, "", True))
+    it.went(it.run(None, at("02-23 08:00")), at("02-23 08:00"), at("02-23 08:01"))
+    it.went(it.run(None, at("02-25 08:00")), at("02-25 08:00"), at("02-25 08:01"))
+    it.close()
+    for moment, run in (("02-24", 1), ("02-25", 2), ("02-26", 2)):
+        told = json.loads(jobrun("why", "nightly", "--slot", f"2026-{moment}", "--json").out)
+        assert [row["run"] for row in told["runs"]] == [run]
+    said = jobrun("why", "nightly", "--slot", "2026-02-22")
+    assert (said.code, said.out) == (5, "")
+    assert "nightly has had no slot and no run up to then." in said.err
+
+
+def test_a_one_off_whose_moment_had_passed_when_it_was_read(tmp_path, jobrun) -> None:
+    it = Story(tmp_path / "state")
+    job = replace(FIRST, schedules=(Schedule(key="once", when=At(at("02-20 12:00")), timezone="UTC"),))
+    it.facts.append(DefinitionSeen(1, "nightly", digest(encode(job)), encode(job), at("02-22 12:00")))
+    it.planned(at("02-22 12:00"), None, 1, "planned")
+    it.facts.append(JobListed("nightly", 1, "", True))
+    it.close()
+    (tmp_path / "jobs.toml").write_text("[jobs.x]\n")
+    told = json.loads(jobrun("why", "nightly", "--json").out)
+    assert told["verdict"] == "not_due"
+    assert told["answer"] == (
+        "nightly is not due now: its moment, 2026-02-20T11:00:00+00:00, had passed when a daemon first "
+        "read it; `jobrun run nightly` runs it."
+    )
+
+
 def test_now_with_what_is_around(why) -> None:
     told = why()
     assert told["verdict"] == "not_due"
@@ -281,6 +314,8 @@ def test_a_job_that_only_the_file_has(jobrun, tmp_path) -> None:
     assert told["verdict"] == "will_run"
     told = json.loads(jobrun("why", "new", "--at", "yesterday 05:00", "--json").out)
     assert told["verdict"] == "unknown"
+    assert told["answer"] == "new was not known yet at 2026-02-28T05:00:00+00:00: no daemon has read it."
+    assert "new is not due at 2026-03-02T06:00" in jobrun("why", "new", "--at", "tomorrow 06:00").out
     assert jobrun("why", "new", "--last").code == 5
 
 
