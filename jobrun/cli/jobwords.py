@@ -4,9 +4,10 @@ Apart from `words`, so that `status` need not import the job model.
 """
 
 import shlex
+from collections.abc import Callable
 from typing import assert_never
 
-from jobrun.domain.instants import format_duration, to_iso
+from jobrun.domain.instants import Instant, format_duration, to_iso
 from jobrun.domain.job import (
     After,
     ArgvCommand,
@@ -61,6 +62,22 @@ def particulars(schedule: Schedule) -> list[str]:
     if schedule.expires is not None:
         words.append(f"until {to_iso(schedule.expires)}")
     return words
+
+
+def never_words(schedule: Schedule, words: Callable[[Instant], str], now: Instant) -> str:
+    """Why a schedule has no later time that can be told; `words` says a moment."""
+    match schedule.when:
+        case Reboot():
+            return "it is due at each boot of the host"
+        case At(moment) if schedule.expires is None or moment < schedule.expires:
+            told = words(moment)
+            return f"its moment, {told}, has passed" if moment <= now else f"its only moment is {told}"
+        case After(pause):
+            return f"it is due {format_duration(pause)} after the end of its last run"
+        case _ if schedule.expires is not None:
+            return f"it {'expired' if schedule.expires <= now else 'expires'} at {words(schedule.expires)}"
+        case _:
+            return f"{when_words(schedule.when)} never comes"
 
 
 def schedules_words(schedules: tuple[Schedule, ...]) -> str:

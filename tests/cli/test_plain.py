@@ -193,7 +193,37 @@ def test_check_in_words(jobrun: Callable[..., object], tmp_path: Path) -> None:
     said = jobrun("check")
     assert said.code == 4
     assert "jobs.d/b.toml:" in said.out
-    assert "2 problems" in said.err
+    assert said.err.startswith(f"jobrun: {tmp_path}/jobs.d/b.toml has 2 problems; ")
+    (tmp_path / "jobs.toml").write_text("[jobs.a]\n")
+    assert f"jobrun: {tmp_path}/jobs.toml and its jobs.d have 3 problems; " in jobrun("check").err
+
+
+def test_next_says_why_there_is_none(jobrun: Callable[..., object], tmp_path: Path) -> None:
+    schedules = {
+        "boot": 'cron = "@reboot"',
+        "hand": "",
+        "off": 'cron = "@daily"\nenabled = false',
+        "once": "at = 2026-02-01T00:00:00Z",
+        "later": "at = 2026-04-01T00:00:00Z",
+        "ended": 'schedules = [{ cron = "@daily", expires = 2026-02-02T00:00:00Z }]',
+    }
+    tables = (f'[jobs.{name}]\ncommand = "true"\n{keys}\n' for name, keys in schedules.items())
+    (tmp_path / "jobs.toml").write_text("".join(tables))
+    for job, words in {
+        "boot": "boot has no time to show: it is due at each boot of the host.",
+        "hand": "hand has no schedule; it runs by `jobrun run` only.",
+        "off": "off is disabled, so nothing is due.",
+        "once": "once has no time to show: its moment, 2026-02-01T00:00:00+00:00, has passed.",
+        "ended": "ended has no time to show: it expired at 2026-02-02T00:00:00+00:00.",
+    }.items():
+        assert jobrun("next", job).err == f"{words}\n"
+    assert "its only moment is 2026-04-01" in jobrun("next", "later", "--from", "2026-05-01").err
+    assert jobrun("next", "--expr", "@reboot").err == "It comes at each boot of the host.\n"
+    assert jobrun("why", "boot").out.startswith("boot is not known yet now: no daemon has read it.\n")
+    said = jobrun("why", "once").out
+    assert (
+        "not due now: its moment, 2026-02-01T00:00:00+00:00, has passed; `jobrun run once` runs it." in said
+    )
 
 
 def test_init_writes_a_file_that_is_valid_and_never_over_another(

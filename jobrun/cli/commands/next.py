@@ -1,7 +1,7 @@
 """`jobrun next`: what is due when, by the functions that the daemon fires by."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from jobrun.cli.output import remark, say, say_json
 from jobrun.cli.reach import Reach, now, reach_of
 from jobrun.domain.errors import UsageError
 from jobrun.domain.instants import Instant, to_iso
+
+if TYPE_CHECKING:
+    from jobrun.cli.cells import Look
+    from jobrun.cli.known import KnownJob
 
 EXAMPLES = (
     ("jobrun next", "the next time of every schedule, soonest first"),
@@ -84,7 +88,7 @@ def _of_expression(
     for date in dates:
         say(to_iso(date, zone))
     if not dates:
-        remark("It never comes.")
+        remark("It comes at each boot of the host." if expr.strip() == "@reboot" else "It never comes.")
 
 
 def _of_jobs(reach: Reach, name: str | None, start: str | None, count: int | None, *, json: bool) -> None:
@@ -93,6 +97,7 @@ def _of_jobs(reach: Reach, name: str | None, start: str | None, count: int | Non
     from jobrun.cli.render import Cell, Table
 
     moment = now()
+    look = Look(reach, moment)
     after = moment if start is None else parse_future(start, moment, reach.zone)
     jobs = known_jobs(reach) if name is None else [known_job(reach, name)]
     each = count or (1 if name is None else 5)
@@ -125,15 +130,26 @@ def _of_jobs(reach: Reach, name: str | None, start: str | None, count: int | Non
         )
         return
     if not found:
-        remark("Nothing is due." if name is None else f"{name} is never due by a schedule.")
+        remark("Nothing is due." if name is None else _why_none(jobs[0], look))
         return
-    look = Look(reach, moment)
     table = Table(("due", "job", "schedule", *(("in",) if look.terminal else ()), "note"))
     for date, known, schedule in found:
         note = Cell("paused", "warn") if known.paused is not None else Cell("")
         relative = (look.near(date),) if look.terminal else ()
         table.rows.append((look.moment(date), known.job.name, schedule.key, *relative, note))
     look.print(table)
+
+
+def _why_none(known: "KnownJob", look: "Look") -> str:
+    from jobrun.cli.jobwords import never_words
+
+    job = known.job
+    if not job.enabled:
+        return f"{job.name} is disabled, so nothing is due."
+    if not job.schedules:
+        return f"{job.name} has no schedule; it runs by `jobrun run` only."
+    parts = [never_words(schedule, look.moment, look.now) for schedule in job.schedules]
+    return f"{job.name} has no time to show: {'; '.join(dict.fromkeys(parts))}."
 
 
 def _in_zone(date: Instant, zone: str) -> str:
