@@ -15,7 +15,7 @@ from jobrun.cli.reach import Reach, now
 from jobrun.cli.render import Block, Cell, Table, show
 from jobrun.cli.words import DELAYS, TONES, cause_words
 from jobrun.domain.instants import DAY, SECOND, Instant
-from jobrun.domain.run import Delayed, Done, Queued, Running, Starting, Stopping
+from jobrun.domain.run import Delayed, Done, Queued, Run, Running, Starting, Stopping
 from jobrun.store.views import RunRow
 
 if TYPE_CHECKING:
@@ -113,6 +113,17 @@ def due_at(row: RunRow) -> Instant:
     return slot.scheduled_at if slot else row.run.created_at
 
 
+def attempts_word(run: Run) -> str:
+    """How many attempts of how many: `2/3`, and `2/3 +1` with one that did not count.
+
+    Those lost to the host and those that a stop of the daemon interrupted do not.
+    """
+    if not run.attempt:
+        return "-"
+    more = run.attempt - run.charged
+    return f"{run.charged}/{run.max_attempts}" + (f" +{more}" if more else "")
+
+
 def history_table(rows: Sequence[RunRow], look: Look, *, with_job: bool = True) -> Table:
     """Runs, one to a line."""
     columns: tuple[str, ...] = ("run", "job", "outcome", "due", "started", "took", "attempt", "why")
@@ -122,7 +133,7 @@ def history_table(rows: Sequence[RunRow], look: Look, *, with_job: bool = True) 
         took = row.duration
         if took is None and row.started_at is not None and run.has_process:
             took = look.now - row.started_at
-        tries = f"{run.attempt}/{run.max_attempts}" if run.attempt else "-"
+        tries = attempts_word(run)
         line: Row = (
             str(run.id),
             run.job,
@@ -149,7 +160,7 @@ def live_table(rows: Iterable[RunRow], look: Look, stages: "Mapping[int, Progres
         run = row.run
         begun = row.started_at if run.state in ("running", "stopping") else run.created_at
         since = look.span(look.now - begun) if look.terminal and begun is not None else look.moment(begun)
-        tries = f"{run.attempt}/{run.max_attempts}" if run.attempt else "-"
+        tries = attempts_word(run)
         stage = _stage(stages[run.id] if stages and run.id in stages else None)
         told = stage if stages or not look.terminal else ()
         lines.append((str(run.id), run.job, outcome_cell(row), since, tries, *told, why(row, look)))

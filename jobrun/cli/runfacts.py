@@ -4,7 +4,7 @@ import json as json_module
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from jobrun.cli.cells import Look, Row, outcome_cell, why
+from jobrun.cli.cells import Look, Row, attempts_word, outcome_cell, why
 from jobrun.cli.moments import iso
 from jobrun.cli.output import say_json, say_whole
 from jobrun.cli.reach import Reach
@@ -15,7 +15,7 @@ from jobrun.cli.words import TONES, TRIGGERS, cause_words
 from jobrun.domain.errors import NotFound
 from jobrun.domain.records import DefinitionSeen, OutputKept
 from jobrun.domain.report import Progress, Raised, Report
-from jobrun.domain.run import Delayed
+from jobrun.domain.run import Delayed, Run
 from jobrun.domain.sizes import format_size
 from jobrun.store.views import AttemptRow, RunRow
 
@@ -140,7 +140,7 @@ def _blocks(reach: Reach, facts: RunFacts) -> list[Block]:
     pairs += _said(facts, look)
     pairs += [("brought about by", _trigger(row)), ("queue", run.queue)]
     pairs += _times(row, attempts, look)
-    pairs.append(("attempts", f"{run.attempt} of {run.max_attempts}{_lost(run.lost)}"))
+    pairs.append(("attempts", attempts_words(run)))
     if run.retry_of is not None:
         pairs.append(("retry of", f"run {run.retry_of}"))
     if facts.data is not None:
@@ -204,8 +204,12 @@ def _trigger(row: RunRow) -> str:
     return f"{words} by {row.run.requested_by}" if row.run.requested_by else words
 
 
-def _lost(count: int) -> str:
-    return f" ({count} lost to the host)" if count else ""
+def attempts_words(run: Run) -> str:
+    """As the tables have it, and what the attempts were that do not count."""
+    given_back = run.attempt - run.charged - run.lost
+    apart = [f"{run.lost} lost to the host"] if run.lost else []
+    apart += [f"{given_back} given back"] if given_back else []
+    return attempts_word(run) + (f" ({', '.join(apart)})" if apart else "")
 
 
 def _attempts_table(attempts: list[AttemptRow], look: Look) -> Table:

@@ -236,6 +236,20 @@ def test_stop_can_kill_jobs_and_gives_their_attempt_back(daemon: Make) -> None:
     live.cli("stop", "--kill-jobs")
     assert not is_running(process.pid)
     assert live.see(run_id).state == "queued"
+    assert "0/1 +1" in live.cli("history").stdout
+    live.start()
+    live.in_state(run_id, "running")
+    for words in (("status",), ("history",), ("history", "long")):
+        assert "1/1 +1" in live.cli(*words).stdout
+    assert "attempts          1/1 +1 (1 given back)" in live.cli("show", str(run_id)).stdout
+
+
+def test_status_of_a_daemon_that_stops_tells_no_wrong_time(daemon: Make) -> None:
+    live = daemon(JOBS).start()
+    live.in_state(live.run("long"), "running")
+    live.signal(signal.SIGTERM)
+    until(lambda: answer(live, "status")["daemon"]["stopping"], "the daemon to stop")
+    assert live.cli("status").stdout.startswith(f"The daemon is stopping (pid {live.process.pid}): 1 running")
 
 
 def test_stop_waits_for_the_end(daemon: Make) -> None:

@@ -20,7 +20,9 @@ standard error.
 
 The words: `state` is one of `delayed`, `queued`, `starting`, `running`, `stopping`, `done`; `outcome` of a
 run that is done is one of `succeeded`, `failed`, `timed_out`, `cancelled`, `skipped`, `lost`; `cause` says
-why. `since` is when the run entered its state.
+why. `since` is when the run entered its state. `attempt` is the number of the current or last attempt. It
+can be above `max_attempts`: an attempt that was lost to the host (`lost` counts those) or given back by a
+stop of the daemon does not use one up.
 
 The answers below are what the tests compare with.
 """

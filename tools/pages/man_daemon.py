@@ -14,7 +14,11 @@ _VARIABLES = (
     ("JOBRUN_RUN_ID", "The number of the run."),
     ("JOBRUN_JOB", "The job's name."),
     ("JOBRUN_QUEUE", "The queue it runs in."),
-    ("JOBRUN_ATTEMPT, JOBRUN_MAX_ATTEMPTS", "The number of this attempt, from 1, and how many there may be."),
+    (
+        "JOBRUN_ATTEMPT, JOBRUN_MAX_ATTEMPTS",
+        "The number of this attempt, from 1, and how many may count: those lost to the host or interrupted "
+        "by a stop of the daemon do not.",
+    ),
     ("JOBRUN_SCHEDULED_AT", "The due moment in ISO 8601; not set for a run that no schedule brought about."),
     ("JOBRUN_DATA", "A file with the run's data as JSON; not set without data."),
     ("JOBRUN_RESULT", "Where the job may write its result as JSON, for jobrun result."),

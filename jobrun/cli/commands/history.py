@@ -48,8 +48,9 @@ def command(
 
     Every due moment is here: as a run, or as skipped with its cause. A long missed stretch is one line
     and says how many slots it holds. --since and --until go by the moment at which the run
-    came into being. With --versions: each definition of the job that was in force, what changed with it in
-    the words of the job file, and the runs under it.
+    came into being. ATTEMPT 2/3 is the second of three; +1 behind it says that one more was lost to the
+    host, or interrupted by a stop of the daemon, and does not count. With --versions: each definition of
+    the job that was in force, what changed with it in the words of the job file, and the runs under it.
     """
     from jobrun.store.views import RunFilter
 
