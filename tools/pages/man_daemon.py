@@ -6,7 +6,11 @@ from tools.pages.exits import FILES
 from tools.pages.roff import header, item, page_text, paragraph, section
 
 _SIGNALS = (
-    ("TERM, INT", "Stop. A second one forces: running jobs are killed at once."),
+    (
+        "TERM, INT",
+        "Stop: nothing new starts, and running jobs get the job file's shutdown_timeout. A second one ends "
+        "them now, by TERM and after their grace KILL; a third one kills them.",
+    ),
     ("HUP", "Read the job file again, as jobrun reload does."),
 )
 
