@@ -102,7 +102,9 @@ def test_a_paused_job_and_queue(daemon: Make) -> None:
     assert "holiday" in status
     run = answer(live, "run", "good")["run"]
     assert answer(live, "wait", str(run), "--timeout", "200ms", check=1)["timed_out"]
-    live.cli("resume", "nightly", "--queue", "default")
+    assert live.cli("resume", "nightly", "--queue", "default").stdout.count("Resumed") == 2
+    again = live.cli("resume", "nightly")
+    assert (again.stdout, again.stderr) == ("", "Job nightly was not paused.\n")
     live.done(run)
     assert live.cli("pause", "nothing", check=5).stderr.startswith('jobrun: There is no job "nothing".')
 

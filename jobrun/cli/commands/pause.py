@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobrun.cli.output import say
+from jobrun.cli.output import remark, say
 from jobrun.cli.reach import Reach, reach_of
 from jobrun.domain.errors import UsageError
 
@@ -42,5 +42,8 @@ def switch(reach: Reach, op: str, jobs: list[str] | None, queues: list[str] | No
     if not targets:
         raise UsageError(f"Name a job or --queue to {op}.", f"For example: jobrun {op} backup")
     for kind, name in targets:
-        reach.ask(op, kind=kind, name=name, by=reach.user, **more)
-        say(f"{op.capitalize()}d {kind} {name}.")
+        reply = reach.ask(op, kind=kind, name=name, by=reach.user, **more)
+        if op == "resume" and not reply["was_paused"]:
+            remark(f"{kind.capitalize()} {name} was not paused.")
+        else:
+            say(f"{op.capitalize()}d {kind} {name}.")
