@@ -63,6 +63,7 @@ class Answer:
     first_known: Instant | None = None
     is_unread: bool = False  # only the job file has the job
     passed: Instant | None = None  # the moment of a one-off that was over before its definition was read
+    runs_late: bool = False  # and it came while no daemon lived, so that the next one starts it
 
 
 def answer(reach: Reach, past: Past, asked: Asked) -> Answer:
@@ -87,6 +88,9 @@ def answer(reach: Reach, past: Past, asked: Asked) -> Answer:
         out.definition = past.jobs.get(out.span.definition)
         out.version = past.versions.get(out.span.definition)
     out.passed = _passed(past, out)
+    if out.is_unread and out.passed is not None:
+        seen = _last_seen(reach)
+        out.runs_late = seen is not None and seen < out.passed
     out.verdict = _overall(past, out)
     out.outages = _outages(reach, past, out)
     if past.has_new_file and asked.end > past.now:
@@ -278,6 +282,14 @@ def _is_about(event: HostEvent, kind: str, name: str | None) -> bool:
     return (event.detail.get("kind"), event.detail.get("name")) == (kind, name)
 
 
+def _last_seen(reach: Reach) -> Instant | None:
+    """When a daemon was last alive here: each touches its lock every second."""
+    try:
+        return reach.places.lock.stat().st_mtime_ns // 1000
+    except OSError:
+        return None
+
+
 def _outages(reach: Reach, past: Past, out: Answer) -> list[Outage]:
     """The outages that have to do with the slots asked about: from their moments to their decision."""
     if past.store is None:
@@ -288,12 +300,6 @@ def _outages(reach: Reach, past: Past, out: Answer) -> list[Outage]:
             last = max(last, slot.row.run.created_at)
     last = min(last, max(past.now, first))
     events = past.store.events_around(first, last + 1, KINDS)
-    seen: Instant | None = None
-    if past.is_down:
-        try:
-            seen = reach.places.lock.stat().st_mtime_ns // 1000
-        except OSError:
-            seen = None
-    found = outages(events, down_since=seen)
+    found = outages(events, down_since=_last_seen(reach) if past.is_down else None)
     is_future = first > past.now
     return [o for o in found if o.meets(first, last) and not (is_future and o.until is not None)]

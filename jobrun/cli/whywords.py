@@ -47,8 +47,12 @@ def _without_slots(out: Answer, look: Look) -> str:
         row = out.runs[-1]
         return f"{tense} not due {when}, but {run_words(row, out, look)}."
     if out.passed is not None and tense == "is" and out.verdict in (Verdict.NOT_DUE, Verdict.UNKNOWN):
-        had = "has passed" if out.is_unread else "had passed when a daemon first read it"
         moment = look.moment(out.passed)
+        if out.runs_late:
+            return (
+                f"is not due {when}: its moment, {moment}, came while no daemon ran; the next runs it late."
+            )
+        had = "has passed" if out.is_unread else "had passed when a daemon first read it"
         return f"is not due {when}: its moment, {moment}, {had}; `jobrun run {out.job}` runs it."
     if out.is_unread and out.verdict is Verdict.UNKNOWN:
         return f"{tense} not known yet {when}: no daemon has read it."

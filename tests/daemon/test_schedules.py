@@ -136,6 +136,8 @@ def test_a_one_off_written_while_no_daemon_lived_runs_late(daemon):
         f'[jobs.gap]\nat = {stopped}\ncommand = "true"\n[jobs.old]\nat = {before}\ncommand = "true"\n'
     )
     until(lambda: at_in(-1) > stopped)
+    assert "came while no daemon ran; the next runs it late" in live.cli("why", "gap").stdout
+    assert "has passed; `jobrun run old` runs it" in live.cli("why", "old").stdout
     live.start()
     (run,) = until(lambda: live.runs("gap"))
     assert live.done(run.id).status.outcome is Outcome.SUCCEEDED

@@ -38,10 +38,12 @@ def command(
         say(f"removed  {change['job']}")
     if not (plan["added"] or plan["changed"] or plan["removed"]):
         say(f"No job changed ({plan['kept']} kept).")
-    elif dry_run:
-        remark(f"{plan['kept']} jobs kept. Nothing was applied; this was a dry run.")
+        return
+    kept = f"{plan['kept']} {'job' if plan['kept'] == 1 else 'jobs'}"
+    if dry_run:
+        remark(f"{kept} kept. Nothing was applied; this was a dry run.")
     else:
-        remark(f"{plan['kept']} jobs kept.")
+        remark(f"{kept} kept.")
 
 
 def _next_words(change: dict[str, Any], reach: Reach) -> str:
