@@ -21,7 +21,14 @@ from jobrun.domain.instants import Instant, to_iso
 from jobrun.domain.job import Job
 from jobrun.domain.ledger import RunCreated, RunMoved
 from jobrun.domain.lifecycle import step
-from jobrun.domain.overlap import ReplaceRuns, SkipSlot, decide_overlap, looks_back, may_run_beside
+from jobrun.domain.overlap import (
+    ReplaceRuns,
+    SkipSlot,
+    decide_overlap,
+    is_for_later,
+    looks_back,
+    may_run_beside,
+)
 from jobrun.domain.records import DefinitionSeen
 from jobrun.domain.run import (
     Cause,
@@ -67,9 +74,20 @@ def move(book: Book, batch: Batch, run: Run, event: RunEvent) -> Run:
         book.put(after)
         _log_move(batch, run, after)
     batch.effects.extend(done.effects)
+    if is_for_later(run) and isinstance(after.status, Queued):
+        _make_way(book, batch, after)
     if isinstance(after.status, Done):
         _finished(book, batch, after)
     return after
+
+
+def _make_way(book: Book, batch: Batch, run: Run) -> None:
+    """The moment that somebody asked for has come: under `replace` the run takes its place now."""
+    others = [other for other in book.live_of(run.job) if other.id != run.id]
+    decision = decide_overlap(book.job_of(run).overlap, others)
+    if isinstance(decision, ReplaceRuns):
+        for other in decision.runs:
+            supersede(book, batch, other, run.id)
 
 
 def create(

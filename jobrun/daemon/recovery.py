@@ -33,7 +33,18 @@ from jobrun.domain.events import (
 )
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Job, Overlap, is_warm
-from jobrun.domain.run import Cause, Exit, Fence, ProcessIdentity, Run, Running, Starting, Stopping
+from jobrun.domain.overlap import is_for_later
+from jobrun.domain.run import (
+    Cause,
+    Exit,
+    Fence,
+    ProcessIdentity,
+    Run,
+    Running,
+    Starting,
+    Stopping,
+    Trigger,
+)
 from jobrun.proc.files import AttemptFiles, attempt_files, has_begun, read_status
 from jobrun.proc.identity import age, rest
 from jobrun.proc.output import drop_files, keep_output
@@ -79,7 +90,9 @@ def _superseded(runs: Iterable[tuple[Run, Job]], now: Instant) -> Iterable[Happe
     """
     newest: dict[str, int] = {}
     for run, job in runs:
-        if job.overlap is Overlap.REPLACE:
+        # One that has begun has ended the others before; a retry and one for later wait for them.
+        waits = run.trigger is Trigger.RETRY or is_for_later(run)
+        if job.overlap is Overlap.REPLACE and not run.attempt and not waits:
             newest[run.job] = max(run.id, newest.get(run.job, 0))
     for run, _ in runs:
         newer = newest.get(run.job, 0)

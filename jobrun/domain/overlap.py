@@ -3,8 +3,9 @@
 An unfinished run is one that waits, runs, stops, or waits for its retry: a job
 between two attempts is not done. One that somebody asked for at a later moment
 (`run --at`) is not yet there: until then the schedule goes on as if it were
-not, and at its moment it waits like any run of a full queue. The engine sees
-adopted runs like any other, so the rule holds over a restart of the daemon.
+not, and at its moment it waits for its turn, or with `replace` takes it. The
+engine sees adopted runs like any other, so the rule holds over a restart of the
+daemon.
 """
 
 import re
@@ -38,7 +39,7 @@ class ReplaceRuns:
 
 def decide_overlap(rule: Overlap, unfinished: Sequence[Run]) -> Proceed | SkipSlot | ReplaceRuns:
     """Apply a job's overlap rule to the unfinished runs of that job, oldest first."""
-    unfinished = [run for run in unfinished if not _is_for_later(run)]
+    unfinished = [run for run in unfinished if not is_for_later(run)]
     if not unfinished or not looks_back(rule):
         return Proceed()
     if rule is Overlap.REPLACE:
@@ -52,7 +53,8 @@ def decide_overlap(rule: Overlap, unfinished: Sequence[Run]) -> Proceed | SkipSl
     return SkipSlot(f"run {first.id} of this job is unfinished ({first.state})")
 
 
-def _is_for_later(run: Run) -> bool:
+def is_for_later(run: Run) -> bool:
+    """Whether somebody asked for it at a moment that has not come."""
     return isinstance(run.status, Delayed) and run.status.reason is DelayReason.REQUESTED
 
 

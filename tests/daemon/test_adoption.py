@@ -163,6 +163,28 @@ def test_a_run_that_had_to_make_way_makes_way_after_a_crash(daemon):
     assert live.see(newer).state == "queued"
 
 
+def test_who_waits_for_its_turn_ends_nobody_at_a_restart(daemon, gate):
+    """A retry by hand and a run for later, under `replace`: a restart must not take them for replacements."""
+    live = daemon(f'[jobs.j]\ncommand = "{WAIT.format(gate=gate)}; exit 3"\noverlap = "replace"\n').start()
+    gate.touch()
+    failed = live.done(live.run("j")).id
+    gate.unlink()
+    running = live.run("j")
+    live.in_state(running, "running")
+    later = live.run("j", at=time.time_ns() // 1000 + 3600 * SECOND)
+    (pair,) = live.client.call("retry", runs=[failed])["retried"]
+    live.kill()
+    live.start()
+    assert [live.see(run_id).state for run_id in (running, later, pair["new"])] == [
+        "running",
+        "delayed",
+        "queued",
+    ]
+    gate.touch()
+    assert live.done(running).status.exit_code == 3
+    assert live.done(pair["new"]).status.exit_code == 3
+
+
 def test_working_files_of_an_ended_attempt_are_dropped_by_the_next_daemon(daemon):
     live = daemon('[jobs.j]\ncommand = "echo hi"\n', environ={"JOBRUN_FAULT": "forget.before"}).start()
     run_id = live.run("j")

@@ -193,6 +193,16 @@ def test_a_run_for_later_leaves_the_schedule_alone_and_then_waits(daemon, tmp_pa
     assert live.history.attempts(second)[0].opened_at >= live.history.attempts(first)[0].end.ended_at
 
 
+def test_a_run_for_later_takes_its_place_at_its_moment_under_replace(daemon):
+    live = daemon('[jobs.j]\ncommand = "[ $JOBRUN_RUN_ID = 2 ] || sleep 300"\noverlap = "replace"\n').start()
+    first = live.run("j")
+    live.in_state(first, "running")
+    second = live.run("j", at=time.time_ns() // 1000 + SECOND)
+    assert live.see(first).state == "running"
+    assert outcome(live.done(first)) == (Outcome.CANCELLED, Cause.SUPERSEDED)
+    assert outcome(live.done(second)) == (Outcome.SUCCEEDED, None)
+
+
 @pytest.mark.parametrize("rule", ["skip", "queue_one", "replace"])
 def test_retries_of_one_job_wait_for_each_other(daemon, rule, tmp_path):
     """Each has data of its own; one that is skipped would count as retried, and its work be lost."""

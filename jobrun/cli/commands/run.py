@@ -42,7 +42,8 @@ def command(
 
     The run takes its place in the job's queue and obeys the job's overlap rule: while an earlier run is
     unfinished it may be skipped, and says so. A paused or disabled job can be started like this too. A run
-    for a later moment (--in, --at) leaves the schedule alone until then, and then waits for its turn.
+    for a later moment (--in, --at) leaves the schedule alone until then, and then waits for its turn
+    (with overlap = "replace" it takes it).
 
     --data takes the place of the job's own `data`: the run finds it as JSON in the file that $JOBRUN_DATA
     names, a Python function in jobrun.task.context().data. null stands for the job's own.
