@@ -9,7 +9,9 @@ import codecs
 import re
 
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f{_BIDI}]")
+# Bytes of a name that are not UTF-8, as Python has them in a string (PEP 383).
+_BYTES = "\udc80-\udcff"
+_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f{_BIDI}{_BYTES}]")
 _UNSAFE_IN_LOG = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}]")
 _COLOUR = re.compile(r"\x1b\[[0-9;:]{0,64}m")
 _UNFINISHED = re.compile(r"\x1b(\[[0-9;:]{0,64})?\Z")
@@ -17,7 +19,7 @@ RESET = "\x1b[0m"
 
 
 def visible(text: str) -> str:
-    """The text with every control character spelled out: a line stays one line."""
+    """The text with control characters, and bytes that are no text, spelled out: a line stays one line."""
     return _UNSAFE.sub(_spell, text)
 
 
@@ -26,6 +28,8 @@ def _spell(match: re.Match[str]) -> str:
     short = {9: "\\t", 10: "\\n", 13: "\\r"}.get(code)
     if short is not None:
         return short
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 

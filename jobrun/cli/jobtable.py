@@ -33,14 +33,19 @@ def env_table(pairs: Sequence[str] | None) -> dict[str, str]:
     return table
 
 
-def json_value(text: str) -> Any:
-    """A value for a Python job: JSON if it reads as JSON, else the text itself."""
+def json_value(text: str, option: str) -> Any:
+    """A value for a Python job: JSON if it reads as JSON, else the text itself. Raises UsageError."""
     import json
 
+    from jobrun.domain.nontext import find_nontext
+
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return text
+    if find_nontext(value) is not None:
+        raise UsageError(f"{option} {text} has half of a surrogate pair, which is no character.")
+    return value
 
 
 def kwargs_table(pairs: Sequence[str] | None) -> dict[str, Any]:
@@ -50,7 +55,7 @@ def kwargs_table(pairs: Sequence[str] | None) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise UsageError(f'--kwarg "{pair}" is not NAME=VALUE.', "For example --kwarg limit=100.")
-        table[name] = json_value(value)
+        table[name] = json_value(value, f"--kwarg {name}")
     return table
 
 
@@ -81,7 +86,7 @@ def python_table(
         raise UsageError("A job has either --python or a command.", "The function's arguments go into --arg.")
     return said(
         python=target,
-        args=[json_value(value) for value in arg or ()],
+        args=[json_value(value, "--arg") for value in arg or ()],
         kwargs=kwargs_table(kwarg),
         interpreter=interpreter,
         isolation=isolation,

@@ -1,6 +1,7 @@
 """The tree of commands: a root that imports a command's module only when that command is asked for."""
 
 import difflib
+import re
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -18,11 +19,33 @@ class OneCommand(TyperCommand):
 
     examples: tuple[tuple[str, str], ...] = ()
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words. Raises UsageError for one that is not text, unless it names a file."""
+        words = list(args)
+        rest = super().parse_args(ctx, args)
+        if not all(map(str.isascii, words)):
+            _refuse_nontext(self.params, ctx.params)
+        return rest
+
     def get_help(self, ctx: Any) -> str:
         """The text of `--help`."""
         from jobrun.cli.helptext import command_help
 
         return command_help(self, ctx)
+
+
+def _refuse_nontext(params: list[Any], values: dict[str, Any]) -> None:
+    """Raise UsageError for a value that is not UTF-8. A path may have any bytes, until it is to be kept."""
+    from jobrun.domain.nontext import find_nontext
+
+    for param in params:
+        nontext = find_nontext(values.get(param.name))
+        if nontext is not None and not {"FILE", "DIR"} & set(re.split(r"\W", param.metavar or "")):
+            label = param.opts[0] if param.param_type_name == "option" else param.metavar
+            raise UsageError(
+                f'{label}: "{nontext}" is not UTF-8.',
+                "Only paths of files may have other bytes; is the terminal set to UTF-8?",
+            )
 
 
 class Root(TyperGroup):

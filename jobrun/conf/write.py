@@ -21,6 +21,7 @@ from jobrun.conf.problems import Fault, Problem, did_you_mean, dotted, quoted
 from jobrun.conf.read import check_documents, invalid, read_documents
 from jobrun.conf.starter import STARTER
 from jobrun.domain.errors import Conflict, JobrunError, NotFound, UsageError
+from jobrun.domain.nontext import find_nontext
 
 # What link(2) says on a file system without hard links.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -67,6 +68,12 @@ def _refuse_taken_name(documents: list[Document], name: str) -> None:
 
 def _job_text(name: str, table: Mapping[str, Any]) -> str:
     tables = {"jobs": {name: dict(table)}}
+    nontext = find_nontext(tables)
+    if nontext is not None:
+        raise UsageError(
+            f'"{nontext}" is not UTF-8, which a job file is.',
+            "Use a name or a value that is; bytes that a command needs can stand in a script.",
+        )
     try:
         return f"{OUR_LINE}\n\n{tomli_w.dumps(tables)}"
     except (TypeError, ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@ version and unknown ones are ignored; a change of meaning is a new version.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ from jobrun.domain.errors import (
 
 VERSION = 1
 MAX_LINE = 4 << 20
+_SURROGATE = re.compile(rb"\\u[dD]")
 
 
 class MessageError(JobrunError):
@@ -42,8 +44,15 @@ class Request:
 
 
 def encode_request(request: Request) -> bytes:
-    """The request as one line. Raises MessageError if it is too long."""
-    return _line({"v": VERSION, "op": request.op, "args": dict(request.args)})
+    """The request as one line. Raises MessageError if it is too long, UsageError if it is not all text."""
+    message = {"v": VERSION, "op": request.op, "args": dict(request.args)}
+    try:
+        return _line(message)
+    except UnicodeEncodeError:
+        raise UsageError(
+            f'"{_nontext(message)}" is not UTF-8, and the daemon takes only what is.',
+            "Use a name or a value that is; bytes that a command needs can stand in a script.",
+        ) from None
 
 
 def decode_request(line: bytes) -> Request:
@@ -52,12 +61,15 @@ def decode_request(line: bytes) -> Request:
     op, args = message.get("op"), message.get("args", {})
     if not isinstance(op, str) or not isinstance(args, dict):
         raise MessageError('a request needs "op" (text) and "args" (an object)')
+    # Only such an escape makes what is no text, which neither the store nor a reply could take.
+    if _SURROGATE.search(line) and _nontext(message) is not None:
+        raise MessageError("a request has half of a surrogate pair, which is no character")
     return Request(op, args)
 
 
 def encode_reply(data: Mapping[str, Any]) -> bytes:
     """A good reply as one line."""
-    return _line({"v": VERSION, "ok": True, "data": dict(data)})
+    return _line({"v": VERSION, "ok": True, "data": dict(data)}, "backslashreplace")
 
 
 def encode_error(error: JobrunError) -> bytes:
@@ -70,7 +82,7 @@ def encode_error(error: JobrunError) -> bytes:
     }
     if isinstance(error, JobFileInvalid):
         body["problems"] = list(error.problems)
-    return _line({"v": VERSION, "ok": False, "error": body})
+    return _line({"v": VERSION, "ok": False, "error": body}, "backslashreplace")
 
 
 def decode_reply(line: bytes) -> dict[str, Any]:
@@ -99,18 +111,26 @@ def _refusal(error: Mapping[str, Any]) -> JobrunError:
     return (Bug if code == ExitCode.BUG else JobrunError)(sentence, hint)
 
 
-def _line(message: Mapping[str, Any]) -> bytes:
-    line = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+def _line(message: Mapping[str, Any], errors: str = "strict") -> bytes:
+    """The message as one line; with `backslashreplace`, half of a surrogate pair is its JSON escape."""
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    line = text.encode("utf-8", errors) + b"\n"
     if len(line) > MAX_LINE:
         raise MessageError(f"a message of {len(line)} bytes is over the limit of {MAX_LINE}")
     return line
+
+
+def _nontext(message: Mapping[str, Any]) -> str | None:
+    from jobrun.domain.nontext import find_nontext
+
+    return find_nontext(message)
 
 
 def _object(line: bytes) -> dict[str, Any]:
     if len(line) > MAX_LINE:
         raise MessageError(f"a message is over the limit of {MAX_LINE} bytes")
     try:
-        message = json.loads(line)
+        message = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise MessageError("a message is not one line of JSON") from error
     if not isinstance(message, dict):

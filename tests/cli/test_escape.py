@@ -60,3 +60,9 @@ def test_a_cell_is_one_line_without_controls(text: str) -> None:
 
 def test_right_to_left_overrides_are_spelled_out() -> None:
     assert visible("abc\u202edcba") == "abc\\u202edcba"
+
+
+def test_bytes_of_a_name_that_are_no_text_are_spelled_out() -> None:
+    # As bytes: pytest could not tell of a failure in what has no form in UTF-8.
+    shown = visible("d\udcfcr \udc80\udcff").encode("utf-8", "surrogateescape")
+    assert shown == b"d\\xfcr \\x80\\xff"

@@ -53,6 +53,32 @@ def test_golden_replies_are_read():
     assert bad_file.value.problems == ("jobs.toml:3: jobs.a.cron: …",)
 
 
+@pytest.mark.parametrize("line", [rb'"run \ud800"', rb'"run","args":{"job":"\uDCFC"}', b'"run \xed\xa0\x80"'])
+def test_a_request_that_is_not_all_text_is_refused(line):
+    """The store could not take it, nor could an answer name it."""
+    with pytest.raises(MessageError):
+        decode_request(b'{"v":1,"op":' + line + b"}")
+
+
+def test_a_pair_of_surrogate_escapes_is_a_character():
+    assert decode_request(rb'{"v":1,"op":"\ud83d\ude00"}').op == "\U0001f600"
+
+
+@pytest.mark.parametrize(
+    "args", [{"job": "\udcfc"}, {"env": {"\udcfc": "1"}}, {"words": ["a", ("b\ud800",)]}]
+)
+def test_a_request_with_what_is_no_text_is_not_sent(args):
+    with pytest.raises(UsageError, match="is not UTF-8"):
+        encode_request(Request("run", args))
+
+
+def test_an_answer_can_name_a_path_of_any_bytes():
+    with pytest.raises(Conflict) as refused:
+        decode_reply(encode_error(Conflict("/tmp/\udcfc is there already.")))
+    assert ascii(refused.value.sentence) == "'/tmp/\\udcfc is there already.'"
+    assert ascii(decode_reply(encode_reply({"path": "/tmp/\udcfc"}))) == "{'path': '/tmp/\\udcfc'}"
+
+
 @given(st.text(min_size=1), st.dictionaries(st.text(), json_values, max_size=4))
 def test_requests_round_trip_on_one_line(op, args):
     line = encode_request(Request(op, args))
