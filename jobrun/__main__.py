@@ -5,6 +5,10 @@ import sys
 
 def main() -> int:
     """Run the command line of this process; the return value is its exit code."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from jobrun.cli.streams import fill_missing
+
+        fill_missing()
     arguments = sys.argv[1:]
     if arguments[:1] == ["_complete"]:
         from jobrun.cli.complete import answer

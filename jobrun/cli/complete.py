@@ -29,6 +29,9 @@ def answer(arguments: Sequence[str]) -> int:
         sys.stdout.writelines(lines)
         sys.stdout.flush()
     except OSError:
+        from jobrun.cli.streams import drop_output
+
+        drop_output()
         return 1
     return 0
 

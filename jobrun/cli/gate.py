@@ -4,9 +4,11 @@ Whatever a command raises ends here as one sentence and one hint on stderr. A
 traceback is printed only on request (`JOBRUN_DEBUG=1`).
 """
 
+import errno
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 import typer
@@ -39,9 +41,9 @@ def run(arguments: list[str]) -> int:
 
 def _close_quietly() -> int:
     """The reader of our output has left (`| head`): say nothing, and leave nothing to flush."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    os.close(devnull)
+    from jobrun.cli.streams import drop_output
+
+    drop_output()
     return PIPE_CLOSED
 
 
@@ -51,7 +53,8 @@ def _report(error: Exception) -> int:
     except OSError:
         _close_quietly()
     known = as_jobrun_error(error)
-    print_error(known, sys.stderr)
+    with suppress(OSError):
+        print_error(known, sys.stderr)
     return int(known.code)
 
 
@@ -79,7 +82,9 @@ def as_jobrun_error(error: Exception) -> JobrunError:
         return usage_error(error)
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        return JobrunError(f"{place}{error.strerror}.")
+        is_closed = error.errno == errno.EBADF and not place
+        hint = "The command was started with stdin or stdout closed, which it needs." if is_closed else ""
+        return JobrunError(f"{place}{error.strerror}.", hint)
     return Bug(
         f"This is a bug in jobrun: {type(error).__name__}: {error}",
         "Run the command again with JOBRUN_DEBUG=1 to see the traceback, and report it.",

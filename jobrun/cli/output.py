@@ -12,9 +12,14 @@ def say(line: str = "") -> None:
 
 
 def remark(line: str) -> None:
-    """One line for the person at the terminal, out of the data's way."""
+    """One line for the person at the terminal, out of the data's way. A full disk there is no error."""
     sys.stdout.flush()
-    sys.stderr.write(line + "\n")
+    try:
+        sys.stderr.write(line + "\n")
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 def say_whole(text: str) -> None:
