@@ -30,17 +30,31 @@ class Version:
     changes: tuple[Change, ...]
     runs: int
 
+    def was_between(self, first: Instant | None, last: Instant | None) -> bool:
+        """Whether it was in force at some moment from `first` to `last`; one of runs only, at its first."""
+        begin, end = self.since, self.until
+        if begin is None and self.row is not None:
+            begin = end = self.row.seen_at
+        is_over = first is not None and end is not None and end < first
+        is_to_come = last is not None and begin is not None and begin > last
+        return not is_over and not is_to_come
 
-def show_versions(reach: Reach, name: str, *, json: bool) -> None:
-    """Print the versions, newest first. Raises NotFound."""
+
+def show_versions(
+    reach: Reach, name: str, *, since: Instant | None, until: Instant | None, limit: int | None, json: bool
+) -> None:
+    """Print the versions in force between the moments, newest first. Raises NotFound."""
     moment = now()
     past = Past(reach, name, moment)
-    versions = versions_of(past)
+    everything = versions_of(past)
+    versions = [version for version in everything if version.was_between(since, until)][:limit]
     if json:
         say_json({"job": name, "versions": [_shape(version, reach) for version in versions]})
         return
     if not versions:
-        remark("No daemon has taken over a definition of it yet.")
+        remark(
+            "It had no definition then." if everything else "No daemon has taken over a definition of it yet."
+        )
         return
     look = Look(reach, moment)
     for number, version in enumerate(versions):

@@ -28,6 +28,15 @@ Priority = Annotated[
 ]
 
 
+def refuse_json_of_output(*, follow: bool, json: bool) -> None:
+    """Raise UsageError for --follow with --json: the output is bytes, as the job wrote them."""
+    if follow and json:
+        raise UsageError(
+            "--follow prints the output as it comes; it does not go with --json.",
+            "--wait --json tells the end in JSON, and `jobrun logs RUN --json` the output.",
+        )
+
+
 def start_at(in_: str | None, at: str | None, reach: Reach) -> Instant | None:
     """The moment that --in or --at names. Raises UsageError if both are given."""
     if in_ is not None and at is not None:
@@ -50,7 +59,7 @@ def report_start(
     """Tell what became of the request, and see the run through if asked to."""
     run = int(reply["run"])
     if reply.get("outcome") is None and (wait or follow):
-        return _see_through(reach, run, follow=follow, json=json)
+        return _follow(reach, run) if follow else _see_through(reach, run, json=json)
     if json:
         say_json({"run": run, "job": name, "state": reply["state"], "outcome": reply.get("outcome")})
     elif reply.get("outcome") is not None:
@@ -63,17 +72,20 @@ def report_start(
     return ExitCode.OK if reply.get("outcome") in (None, "succeeded") else ExitCode.FAILED
 
 
-def _see_through(reach: Reach, run: int, *, follow: bool, json: bool) -> int:
-    if follow:
-        from jobrun.cli.follow import follow_run
-
-        # From the first attempt: a quick one may have ended before this command came to look.
-        follow_run(reach, run, attempt=1)
+def _see_through(reach: Reach, run: int, *, json: bool) -> int:
     endings, timed_out = wait_for(reach, [run], None)
-    if json and not follow:
+    if json:
         say_json({"runs": endings, "timed_out": timed_out})
-    elif follow:
-        remark(ending_line(endings[0]))
     else:
         say(ending_line(endings[0]))
+    return verdict_of(endings, timed_out=timed_out)
+
+
+def _follow(reach: Reach, run: int) -> int:
+    from jobrun.cli.follow import follow_run
+
+    # From the first attempt: a quick one may have ended before this command came to look.
+    follow_run(reach, run, attempt=1)
+    endings, timed_out = wait_for(reach, [run], None)
+    remark(ending_line(endings[0]))
     return verdict_of(endings, timed_out=timed_out)

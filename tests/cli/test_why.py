@@ -366,3 +366,24 @@ def test_versions_say_what_changed_in_the_words_of_the_file(jobrun, story) -> No
     assert "not in the job file" in said.out
     assert 'cron     "0 3 * * *"  "30 3 * * *"' in said.out
     assert jobrun("history", "--versions").code == 2
+
+
+def test_versions_of_a_time_and_the_newest_of_them(jobrun, story) -> None:
+    def digests(*words: str) -> list[str | None]:
+        told = json.loads(jobrun("history", "nightly", "--versions", "--json", *words).out)
+        return [version["digest"] for version in told["versions"]]
+
+    all_of_them = json.loads(jobrun("history", "nightly", "--versions", "--json").out)["versions"]
+    names = [version["digest"] for version in all_of_them]
+    first, second, gone = all_of_them[4], all_of_them[3], all_of_them[2]
+    assert digests("--limit", "2") == names[:2]
+    assert digests("--until", first["since"])[0] == names[4]
+    assert digests("--since", gone["since"], "--until", gone["since"]) == names[2:4]
+    inside = (
+        datetime.fromisoformat(second["since"])
+        + (datetime.fromisoformat(second["until"]) - datetime.fromisoformat(second["since"])) / 2
+    )
+    assert digests("--since", inside.isoformat(), "--until", inside.isoformat()) == [names[3]]
+    assert digests("--since", all_of_them[0]["since"]) == names[:2]
+    said = jobrun("history", "nightly", "--versions", "--until", "2020-01-01")
+    assert (said.code, said.out, said.err) == (0, "", "It had no definition then.\n")

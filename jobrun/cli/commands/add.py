@@ -12,6 +12,7 @@ from jobrun.cli.output import say
 from jobrun.cli.payload import read_data
 from jobrun.cli.reach import now, reach_of
 from jobrun.domain.errors import UsageError
+from jobrun.domain.instants import SECOND, Instant
 
 EXAMPLES = (
     (
@@ -58,7 +59,7 @@ def command(
         list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; may be repeated.")
     ] = None,
     timezone: Annotated[
-        str | None, typer.Option("--timezone", metavar="ZONE", help="The zone of the cron text.")
+        str | None, typer.Option("--timezone", metavar="ZONE", help="The zone of --cron and --at.")
     ] = None,
     queue: options.Queue = None,
     timeout: options.Timeout = None,
@@ -105,6 +106,14 @@ def command(
     """
     from jobrun.conf.write import add_job
 
+    has_schedule = any(value is not None for value in (cron, every, after, at))
+    if timezone is not None and cron is None and at is None:
+        raise UsageError("--timezone is the zone of --cron and --at.", "Give one of them, or leave it away.")
+    if not has_schedule and (spread is not None or catch_up is not None):
+        option = "--spread" if spread is not None else "--catch-up"
+        raise UsageError(
+            f"{option} is about a schedule, and the job has none.", "Give --cron, --every, --after or --at."
+        )
     reach = reach_of(context)
     table: dict[str, Any] = said(
         description=description,
@@ -128,13 +137,16 @@ def command(
         limits=said(memory=memory),
     )
     if at is not None:
-        moment = parse_future(at, now(), reach.zone)
-        if moment <= now():
+        from jobrun.cli.zones import zone_of
+
+        zone = reach.zone if timezone is None else zone_of(timezone)
+        moment = now()
+        if parse_future(at, moment, zone) <= moment:
             raise UsageError(
                 f"--at {at} has passed, and a job is started at moments to come only.",
                 "To run something once, now: jobrun submit -- CMD…",
             )
-        table["at"] = localize(moment, reach.zone)
+        table["at"] = localize(parse_future(at, _whole_second(moment), zone), zone)
     if disabled:
         table["enabled"] = False
     if checkpoint:
@@ -151,3 +163,8 @@ def command(
         )
     path = add_job(reach.places, name, table | body)
     say(f"Added {name} in {path}{reload_if_running(reach)}.")
+
+
+def _whole_second(moment: Instant) -> Instant:
+    """The moment as a whole second, not before it: a file says "in two hours" without microseconds."""
+    return -(-moment // SECOND) * SECOND

@@ -34,8 +34,11 @@ def command(
     since: options.Since = None,
     until: options.Until = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", min=1, max=1_000_000, help="At most this many.")
-    ] = 20,
+        int | None,
+        typer.Option(
+            "--limit", "-n", metavar="N", min=1, max=1_000_000, help="At most this many (else 20 runs)."
+        ),
+    ] = None,
     before: Annotated[
         int | None, typer.Option("--before", metavar="RUN", help="Only runs with a smaller number.")
     ] = None,
@@ -50,28 +53,33 @@ def command(
     and says how many slots it holds. --since and --until go by the moment at which the run
     came into being. ATTEMPT 2/3 is the second of three; +1 behind it says that one more was lost to the
     host, or interrupted by a stop of the daemon, and does not count. With --versions: each definition of
-    the job that was in force, what changed with it in the words of the job file, and the runs under it.
+    the job that was in force (then, with --since and --until), what changed with it in the words of the
+    job file, and the runs under it.
     """
     from jobrun.store.views import RunFilter
 
     reach = reach_of(context)
+    moment = now()
+    begin = None if since is None else parse_past(since, moment, reach.zone)
+    end = None if until is None else parse_past(until, moment, reach.zone)
     if versions:
         if job is None:
             raise UsageError("--versions is about one job.", "Name it: jobrun history JOB --versions")
+        _refuse_of_runs(outcome=outcome, cause=cause, queue=queue, live=live, before=before)
         from jobrun.cli.jobversions import show_versions
 
-        return show_versions(reach, job, json=json)
+        return show_versions(reach, job, since=begin, until=end, limit=limit, json=json)
     if not reach.has_store:
         return _no_store(json)
-    moment = now()
+    limit = limit or 20
     wanted = RunFilter(
         job=job,
         outcomes=tuple(outcome or ()),
         cause=cause.value if cause else None,
         queue=queue,
         state="live" if live else None,
-        since=None if since is None else parse_past(since, moment, reach.zone),
-        until=None if until is None else parse_past(until, moment, reach.zone),
+        since=begin,
+        until=end,
     )
     if live and wanted.outcomes:
         raise UsageError("An unfinished run has no outcome.", "Give --live or --outcome, not both.")
@@ -98,6 +106,16 @@ def command(
     if len(rows) == limit:
         remark(f"There may be more: --limit shows more, --before {rows[-1].run.id} what is older.")
     return None
+
+
+def _refuse_of_runs(**filters: object) -> None:
+    """Raise UsageError for filters that are about runs."""
+    given = [f"--{name}" for name, value in filters.items() if value not in (None, False, [])]
+    if given:
+        raise UsageError(
+            f"--versions lists definitions, not runs; it does not go with {' and '.join(given)}.",
+            "--since, --until and --limit go with it.",
+        )
 
 
 def _no_store(json: bool) -> None:

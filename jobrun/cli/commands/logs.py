@@ -51,6 +51,8 @@ def command(
     """
     if json and follow:
         raise UsageError("--json prints what there is; it does not go with --follow.")
+    if json and raw:
+        raise UsageError("--raw is about a terminal; it does not go with --json.", "JSON has every byte.")
     if stdout and stderr:
         raise UsageError("Give --stdout or --stderr, not both.", "Without either, both are printed.")
     streams = ("err",) if stderr else ("out",) if stdout else ("out", "err")

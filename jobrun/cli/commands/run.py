@@ -58,6 +58,7 @@ def command(
         raise UsageError("Give --data or --bulk, not both.", "Each line of --bulk is the data of one run.")
     if bulk is not None and follow:
         raise UsageError("--follow is about one run.", "With --bulk, --wait waits for all of them.")
+    starting.refuse_json_of_output(follow=follow, json=json)
     reach = reach_of(context)
     moment = starting.start_at(in_, at, reach)
     request = said(

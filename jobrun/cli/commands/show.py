@@ -32,6 +32,10 @@ def command(
     end, its CPU time and memory, the version of the definition it ran with, and its output's place; and what
     it said of itself: its progress, its result, the exception that ended it.
     """
+    if traceback and json:
+        raise UsageError(
+            "--traceback prints text; it does not go with --json.", "The JSON of a run has it too."
+        )
     reach = reach_of(context)
     if target.isdigit() and not resolved:
         from jobrun.cli.findrun import find_run

@@ -66,6 +66,7 @@ def command(
 
     It runs in this directory, but with the daemon's environment, not with yours; see --env.
     """
+    starting.refuse_json_of_output(follow=follow, json=json)
     reach = reach_of(context)
     body = python_table(
         python, words, arg=arg, kwarg=kwarg, interpreter=interpreter, isolation=isolation, pool=pool
