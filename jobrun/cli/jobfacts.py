@@ -43,7 +43,9 @@ def _pairs(known: KnownJob, look: Look, moment: int) -> list[tuple[str, Cell | s
         pairs.append(("state", Cell(paused, "warn")))
     for schedule in job.schedules:
         upcoming = look.near(known.next_of(schedule, moment)) if job.enabled else "-"
-        words = ", ".join([schedule_words(schedule), *particulars(schedule), f"next {upcoming}"])
+        words = ", ".join(
+            [schedule_words(schedule, look.exact), *particulars(schedule, look.exact), f"next {upcoming}"]
+        )
         pairs.append(("schedule", words))
     if not job.schedules:
         pairs.append(("schedule", "none: by `jobrun run` only"))

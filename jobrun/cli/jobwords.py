@@ -22,9 +22,11 @@ from jobrun.domain.job import (
     When,
 )
 
+Tell = Callable[[Instant], str]
 
-def when_words(when: When) -> str:
-    """`0 3 * * *`, `every 30s`, `30s after its last end`, `at 2026-…`, `@reboot`."""
+
+def when_words(when: When, moment: Tell = to_iso) -> str:
+    """`0 3 * * *`, `every 30s`, `30s after its last end`, `at 2026-…`, `@reboot`; `moment` tells moments."""
     match when:
         case Cron():
             return when.text
@@ -33,22 +35,22 @@ def when_words(when: When) -> str:
         case After():
             return f"{format_duration(when.pause)} after its last end"
         case At():
-            return f"at {to_iso(when.moment)}"
+            return f"at {moment(when.moment)}"
         case Reboot():
             return "@reboot"
         case _:
             assert_never(when)
 
 
-def schedule_words(schedule: Schedule) -> str:
+def schedule_words(schedule: Schedule, moment: Tell = to_iso) -> str:
     """The schedule in a line, with its zone where the zone matters."""
-    text = when_words(schedule.when)
+    text = when_words(schedule.when, moment)
     if isinstance(schedule.when, Cron):
         text += f" ({schedule.timezone})"
     return text
 
 
-def particulars(schedule: Schedule) -> list[str]:
+def particulars(schedule: Schedule, moment: Tell = to_iso) -> list[str]:
     """What else the job file says of the schedule: its name, how far it is shifted, its bounds."""
     own = f"after {format_duration(schedule.when.pause)}" if isinstance(schedule.when, After) else None
     is_named = schedule.key != (own or when_words(schedule.when))
@@ -58,13 +60,13 @@ def particulars(schedule: Schedule) -> list[str]:
     if schedule.random_delay:
         words.append(f"delayed at random by up to {format_duration(schedule.random_delay)}")
     if schedule.not_before is not None:
-        words.append(f"not before {to_iso(schedule.not_before)}")
+        words.append(f"not before {moment(schedule.not_before)}")
     if schedule.expires is not None:
-        words.append(f"until {to_iso(schedule.expires)}")
+        words.append(f"until {moment(schedule.expires)}")
     return words
 
 
-def never_words(schedule: Schedule, words: Callable[[Instant], str], now: Instant) -> str:
+def never_words(schedule: Schedule, words: Tell, now: Instant) -> str:
     """Why a schedule has no later time that can be told; `words` says a moment."""
     match schedule.when:
         case Reboot():
@@ -80,9 +82,9 @@ def never_words(schedule: Schedule, words: Callable[[Instant], str], now: Instan
             return f"{when_words(schedule.when)} never comes"
 
 
-def schedules_words(schedules: tuple[Schedule, ...]) -> str:
+def schedules_words(schedules: tuple[Schedule, ...], moment: Tell = to_iso) -> str:
     """All schedules of a job in one cell."""
-    return "; ".join(when_words(schedule.when) for schedule in schedules) or "by hand only"
+    return "; ".join(when_words(schedule.when, moment) for schedule in schedules) or "by hand only"
 
 
 def body_words(body: Body) -> str:

@@ -37,3 +37,17 @@ def test_a_moment_is_read_in_the_zone_that_is_given(jobrun: Callable[..., Any], 
     assert said.code == 0
     assert written(tmp_path, "dawn")["at"].isoformat() == "2026-04-01T03:00:00+09:00"
     assert jobrun("add", "noon", "--at", "12:30", "--timezone", "Europe/Berln", "--", "true").code == 2
+
+
+def test_a_moment_is_told_to_the_second_and_kept_as_it_is(jobrun: Callable[..., Any], tmp_path: Path) -> None:
+    """`list` and `show` say it in the reader's zone, JSON and the file exactly."""
+    (tmp_path / "jobs.toml").write_text(
+        '[jobs.once]\ncommand = "true"\nat = 2026-03-01T20:05:18.893984+02:00\n'
+        "expires = 2026-03-02T00:00:00.5+02:00\n"
+    )
+    for word in ("list", "show"):
+        said = jobrun(word, *(["once"] if word == "show" else []))
+        assert "at 2026-03-01T18:05:18+00:00" in said.out
+        assert ".893984" not in said.out
+    assert "until 2026-03-01T22:00:00+00:00" in jobrun("show", "once").out
+    assert "at 2026-03-01T18:05:18.893984+00:00" in jobrun("list", "--json").out

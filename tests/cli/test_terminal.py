@@ -9,8 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from filled import NOON, Filling, say_progress
+from hypothesis import given
+from hypothesis import strategies as st
 from live import until
+
+from jobrun.cli.render.columns import FLOOR, GAP, INDENT, place_columns
 
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 
@@ -134,3 +139,46 @@ def test_watch_in_a_pipe_prints_a_frame_per_change(state: Path, tmp_path: Path) 
     assert child.wait(30) == 130
     assert b'"run": 10' not in first
     assert b'"run": 10' in second
+
+
+@pytest.mark.parametrize("columns", ["80", "50", "30"])
+def test_a_narrow_terminal_cuts_nothing_off(columns: str, tmp_path: Path) -> None:
+    """Names stay whole, and what a line has no room for stands below it."""
+    name, command = "export-accounting-of-all-shops", "/srv/app/bin/export --format datev --out /srv/export"
+    config = tmp_path / "jobs.toml"
+    config.write_text(
+        f'[jobs.{name}]\ncommand = "{command}"\ncron = "*/15 8-18 * * mon-fri"\n'
+        '[jobs.once]\ncommand = "true"\nat = 2035-01-01T20:05:18.893984+02:00\n'
+    )
+    environment = {"COLUMNS": columns, "NO_COLOR": "1", "JOBRUN_CONFIG": str(config)}
+    text = re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(tmp_path / "state", "list", **environment))
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert all(len(line) <= int(columns) for line in lines)
+    assert "…" not in text
+    shown = " ".join(text.split())
+    assert name in shown
+    assert "*/15 8-18 * * mon-fri" in shown
+    assert command.replace(" ", "") in "".join(shown.split())
+    assert "at 2035-01-01 18:05" in shown
+    assert len(lines) < 16
+    assert len(on_terminal(tmp_path / "state", "list", **{**environment, "COLUMNS": "160"}).splitlines()) == 3
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 90), st.booleans()), min_size=1, max_size=9),
+    st.integers(1, 120),
+)
+def test_columns_find_their_place_on_any_screen(columns: list[tuple[int, bool]], screen: int) -> None:
+    widths, whole = [width for width, _ in columns], [is_whole for _, is_whole in columns]
+    bands = place_columns(widths, whole, screen)
+    assert [column for band in bands for column, _ in band] == list(range(len(columns)))
+    for number, band in enumerate(bands):
+        indent = INDENT if number else 0
+        room = max(screen - indent, 1)
+        assert sum(width + GAP for _, width in band) - GAP <= room
+        for column, width in band:
+            assert width <= widths[column]
+            least = widths[column] if whole[column] else min(widths[column], FLOOR)
+            assert width >= min(least, room)
+    if sum(width + GAP for width in widths) - GAP <= screen:
+        assert bands == [list(enumerate(widths))]

@@ -50,7 +50,7 @@ def command(
         table.rows.append(
             (
                 job.name,
-                schedules_words(job.schedules),
+                schedules_words(job.schedules, look.moment),
                 standing(known) or look.near(known.next_at(moment)),
                 outcome_cell(known.last),
                 body_words(job.body).strip(),

@@ -1,6 +1,6 @@
 """Blocks drawn with rich, for a terminal. The only importer of rich."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -9,6 +9,7 @@ from rich.text import Text
 
 from jobrun.cli.escape import visible
 from jobrun.cli.render import Block, Cell, Facts, Table
+from jobrun.cli.render.columns import GAP, INDENT, place_columns
 
 _TONES = {
     "good": "green",
@@ -30,7 +31,8 @@ def draw(blocks: Sequence[Block], *, colour: bool, stream: TextIO) -> None:
         if isinstance(block, Table):
             if not first:
                 console.print()
-            console.print(_table(block))
+            for line in _table(block, console):
+                console.print(line, no_wrap=True, overflow="ignore", crop=False)
         elif isinstance(block, Facts):
             console.print(_facts(block))
         else:
@@ -44,24 +46,34 @@ def _text(cell: Cell | str) -> Text:
     return Text(visible(cell.text), style=_TONES.get(cell.tone, ""))
 
 
-def _table(table: Table) -> RichTable:
-    drawn = RichTable(
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        header_style="bold dim",
-    )
-    for number, name in enumerate(table.columns):
-        last = number == len(table.columns) - 1
-        drawn.add_column(
-            name.upper(),
-            justify="right" if name in table.right else "left",
-            no_wrap=not last,
-            overflow="fold" if last else "ellipsis",
-        )
-    for row in table.rows:
-        drawn.add_row(*(_text(cell) for cell in row))
-    return drawn
+def _table(table: Table, console: Console) -> Iterator[Text]:
+    rows = [[Text(name.upper(), style="bold dim") for name in table.columns]]
+    rows += [[_text(cell) for cell in row] for row in table.rows]
+    widths = [max(row[i].cell_len for row in rows) for i in range(len(table.columns))]
+    bands = place_columns(widths, [name == "job" for name in table.columns], console.width)
+    right = [name in table.right for name in table.columns]
+    for row in rows:
+        for number, band in enumerate(bands):
+            if number and all(row[column].plain in ("", "-") for column, _ in band):
+                continue
+            cells = [(_folded(row[column], width, console), width, right[column]) for column, width in band]
+            yield from _lines(cells, INDENT if number else 0)
+
+
+def _folded(text: Text, width: int, console: Console) -> list[Text]:
+    return [text] if text.cell_len <= width else list(text.wrap(console, width, overflow="fold"))
+
+
+def _lines(cells: list[tuple[list[Text], int, bool]], indent: int) -> Iterator[Text]:
+    for number in range(max(len(parts) for parts, _, _ in cells)):
+        line = Text(" " * indent)
+        for parts, width, right in cells:
+            part = parts[number] if number < len(parts) else Text()
+            padding = " " * (width - part.cell_len)
+            line.append(padding if right else "").append_text(part)
+            line.append(("" if right else padding) + " " * GAP)
+        line.rstrip()
+        yield line
 
 
 def _facts(facts: Facts) -> RichTable:
