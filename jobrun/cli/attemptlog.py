@@ -10,6 +10,7 @@ from jobrun.domain.errors import JobrunError
 from jobrun.domain.records import OutputKept
 from jobrun.proc.files import find_stream
 from jobrun.proc.output import read_log
+from jobrun.proc.regular import open_regular
 from jobrun.store.views import AttemptRow
 
 _BLOCK = 1 << 16
@@ -130,7 +131,7 @@ class GrowingFile:
 
     def _open(self) -> bool:
         try:
-            self._fd = os.open(self._find(), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._fd = open_regular(self._find())
         except FileNotFoundError:
             return False
         if self._lines is not None:

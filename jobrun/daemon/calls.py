@@ -37,7 +37,7 @@ from jobrun.domain.ledger import Reported
 from jobrun.domain.records import OutputKept
 from jobrun.domain.report import Report, read_report
 from jobrun.domain.retry import signal_number
-from jobrun.domain.run import Cause, Exit, Fence
+from jobrun.domain.run import Cause, Exit, Fence, Run, Starting
 from jobrun.proc import kin
 from jobrun.proc.environment import data_of
 from jobrun.proc.files import AttemptFiles, attempt_files, read_status
@@ -99,7 +99,9 @@ class Calls:
         """
         loop = asyncio.get_running_loop()
         call.begun = loop.time()
-        call.begun_at = self._now() if at is None else at
+        # A worker that says what cannot be said nothing.
+        now = self._now()
+        call.begun_at = at if at is not None and _admitted_at(call.run) <= at <= now else now
         self.on_begun()
         self._untold[call.fence] = call
         if not is_short:
@@ -335,6 +337,10 @@ class Calls:
 
     def _marker(self, call: Call) -> Marker:
         return Marker(call.run.id, self._store_id)
+
+
+def _admitted_at(run: Run) -> Instant:
+    return run.status.since if isinstance(run.status, Starting) else 0
 
 
 def reported(fence: Fence, report: Report | None) -> tuple[Reported, ...]:

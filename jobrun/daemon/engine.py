@@ -31,13 +31,24 @@ from jobrun.daemon.inbox import (
     StopAsked,
 )
 from jobrun.domain.errors import Bug, JobrunError, StoreTrouble
-from jobrun.domain.events import ClockMoved, Effect, KillTree, SendSignal, Terminate
+from jobrun.domain.events import (
+    ClockMoved,
+    Effect,
+    Exited,
+    KillTree,
+    NeverBegan,
+    SendSignal,
+    SpawnFailed,
+    Terminate,
+    Vanished,
+)
 from jobrun.domain.instants import Instant, to_iso
 from jobrun.domain.ledger import Fact, MetaSet, RunMoved, StaleWrite
-from jobrun.domain.records import HostEvent
-from jobrun.domain.run import Delayed, Run, Starting
+from jobrun.domain.records import HostEvent, OutputKept
+from jobrun.domain.run import Cause, Delayed, Run, Starting
 
 _RETRY_AFTER = (0.2, 0.5, 1.0, 2.0)
+_NOT_AS_REPORTED = "its end could not be recorded as reported"
 
 
 class Hands(Protocol):
@@ -313,6 +324,7 @@ class Engine:
                 await self._process([message])
             return
         message = messages[0]
+        self._end_plainly(message)
         kind = "stale write" if isinstance(error, StaleWrite) else "unexpected error"
         self._log("engine.bug", level="error", what=kind, message=_short(message), exc_info=error)
         reply = getattr(message, "reply", None)
@@ -322,6 +334,13 @@ class Engine:
             else:
                 sentence = f"The daemon could not do that: {error}."
                 _send(reply, Bug(sentence, "This is a bug; its log has the details."))
+
+    def _end_plainly(self, message: Message) -> None:
+        """A run must not stay live because the end of its process cannot be applied as it was reported."""
+        if isinstance(message, Happened) and isinstance(message.event, Exited | SpawnFailed | NeverBegan):
+            lost = Vanished(message.event.at, Cause.DAEMON_CRASH, _NOT_AS_REPORTED)
+            printed = tuple(fact for fact in message.outputs if isinstance(fact, OutputKept))
+            self.inbox.post(Happened(message.run_id, lost, message.fence, printed))
 
 
 def _unwritten(trouble: StoreTrouble) -> StoreTrouble:

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from jobrun.conf.paths import Places
@@ -11,6 +12,7 @@ from jobrun.daemon.writer import Writer
 from jobrun.domain.errors import StoreTrouble
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Retention
+from jobrun.proc.regular import remove_file
 from jobrun.store.prune import Pruned
 
 _FIRST_PRUNE = 20.0
@@ -43,7 +45,7 @@ async def prune_once(writer: Writer, book: Book, places: Places, now: Instant) -
     pruned = await writer.call(lambda: writer.ledger.prune(now, retention, _PRUNE_AT_ONCE))
     for log in pruned.logs:
         path = places.state_dir / log
-        path.unlink(missing_ok=True)
+        remove_file(path)
         try:
             path.parent.rmdir()
         except OSError:
@@ -51,7 +53,8 @@ async def prune_once(writer: Writer, book: Book, places: Places, now: Instant) -
             pass
     for directory in pruned.checkpoints:
         # Whatever is in it now was the run's; what cannot be removed is nobody's concern but the disk's.
-        shutil.rmtree(places.state_dir / directory, ignore_errors=True)
+        with suppress(RecursionError):
+            shutil.rmtree(places.state_dir / directory, ignore_errors=True)
     return pruned
 
 

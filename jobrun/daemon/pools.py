@@ -22,6 +22,7 @@ from jobrun.daemon.worker import Call, Worker
 from jobrun.domain.events import Effect, Forget, Recall
 from jobrun.domain.instants import SECOND
 from jobrun.domain.job import Job, Pool, PythonCall
+from jobrun.domain.report import sentence_of
 from jobrun.domain.retry import signal_name
 from jobrun.domain.run import Cause, Exit, Run
 from jobrun.proc.files import has_begun
@@ -36,6 +37,7 @@ _MOST_STILLBORN = 3
 _BLOCKED = 0.1
 # So many times as many short calls as may wait in workers wait here, durable: enough for what a disk takes.
 _HERE = 3
+_WAS_THERE = "its worker did not make it: its status file was there before it began"
 _TAKES_LONG = "the call before it takes long"
 
 
@@ -91,8 +93,9 @@ class Pools:
         fence = run.fence
         name = str(fence)
         files = CallFiles(name, f"{self._spool_of(kind)}/{name}", self._state_dir)
-        call = Call(run, job, kind, number, files, fence)
-        self._calls.add(call)
+        # What is there before it began says nothing of it.
+        drop_paths([files.status])
+        self._calls.add(call := Call(run, job, kind, number, files, fence))
         self._waiting.setdefault(kind.pool, deque()).append(call)
         self._hungry.add(kind.pool)
 
@@ -195,8 +198,7 @@ class Pools:
         if not waiting:
             return
         pool, workers = self._pool_of(name), self._crew.of(name)
-        full: set[str] = set()
-        unplaced: list[Call] = []
+        full, unplaced = set[str](), list[Call]()
         kinds_there = {worker.kind.key for worker in workers if worker.is_ready}
         while waiting and full < kinds_there:
             call = waiting.popleft()
@@ -281,22 +283,23 @@ class Pools:
         if operation == "failed":
             self._not_started(worker, message)
             return
-        name = str(message.get("fence"))
-        call = worker.calls.get(name)
+        call = worker.calls.get(name := str(message.get("fence")))
         if call is None:
             if operation in ("dropped", "refused"):
                 worker.forget_revoked(name)
             return
         match operation:
             case "begun":
-                is_short = self._durations.is_short(call.job.name)
-                self._calls.begun(call, whole(message.get("at")), is_short=is_short)
+                at, is_short = whole(message.get("at")), self._durations.is_short(call.job.name)
+                self._calls.begun(call, at, is_short=is_short)
             case "ended":
                 self._call_ended(worker, call, message)
             case "stale":
                 self._send_elsewhere(worker, call)
+            case "dropped":
+                self._calls.fail(call, _WAS_THERE)
             case "refused":
-                number, sentence = whole(message.get("errno"), 5), str(message.get("sentence"))
+                number, sentence = whole(message.get("errno"), 5), sentence_of(message.get("sentence"))
                 self._refused(call, SpawnRefused(number, sentence))
 
     def _call_ended(self, worker: Worker, call: Call, message: Mapping[str, Any]) -> None:
@@ -348,12 +351,11 @@ class Pools:
             return
 
     def _not_started(self, worker: Worker, message: Mapping[str, Any]) -> None:
-        error = message.get("error")
-        words = error if isinstance(error, dict) else {}
-        why = f"{words.get('type')}: {words.get('message')}"
+        words = error if isinstance(error := message.get("error"), dict) else {}
+        why = sentence_of(f"{words.get('type')}: {words.get('message')}")
         sentence = f"a worker of pool {worker.pool.name} could not start: {why}"
-        trace = words.get("traceback")
-        self._log("worker.failed", level="error", pool=worker.pool.name, error=sentence, trace=trace)
+        told = {"error": sentence, "trace": words.get("traceback")}
+        self._log("worker.failed", level="error", pool=worker.pool.name, **told)
         worker.is_retiring = worker.has_failed = True
         self._sizing.starts_fail(worker.pool.name)
         self._fail_waiting(worker, sentence)
@@ -392,6 +394,5 @@ class Pools:
         if worker.python is not None and self._stillborn[worker.kind.key] < _MOST_STILLBORN:
             return
         how = f"exit code {exit.exit_code}" if exit.signal is None else signal_name(exit.signal)
-        last = worker.last_words()
-        said = f": {last}" if last else ""
+        said = f": {last}" if (last := worker.last_words()) else ""
         self._fail_waiting(worker, f"a worker of pool {worker.pool.name} ended at once ({how}){said}")

@@ -13,12 +13,11 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from jobrun.conf.paths import Places
 from jobrun.daemon.begin import begin_of, end_after
 from jobrun.daemon.calls import reported
 from jobrun.daemon.inbox import Happened
+from jobrun.daemon.leftovers import drop_leftovers
 from jobrun.daemon.supervisor import Supervisor
 from jobrun.domain.events import (
     ArmLimits,
@@ -34,26 +33,17 @@ from jobrun.domain.events import (
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Job, Overlap, is_warm
 from jobrun.domain.overlap import is_for_later
-from jobrun.domain.run import (
-    Cause,
-    Exit,
-    Fence,
-    ProcessIdentity,
-    Run,
-    Running,
-    Starting,
-    Stopping,
-    Trigger,
-)
-from jobrun.proc.files import AttemptFiles, attempt_files, has_begun, read_status
-from jobrun.proc.identity import age, rest
-from jobrun.proc.output import drop_files, keep_output
+from jobrun.domain.run import Cause, Exit, ProcessIdentity, Run, Running, Starting, Stopping, Trigger
+from jobrun.proc.files import AttemptFiles, has_begun, read_status
+from jobrun.proc.identity import age, is_alive, rest
+from jobrun.proc.output import keep_output
 from jobrun.proc.refusal import SpawnRefused
-from jobrun.proc.spawn import adopt, find_started
+from jobrun.proc.spawn import adopt, find_started, is_worker
 from jobrun.proc.spec import Marker
-from jobrun.proc.spool import leader_of, read_said, revoke, worker_exit, worker_of
+from jobrun.proc.spool import leader_of, read_said, revoke, worker_exit
 from jobrun.proc.tree import sweep
-from jobrun.store.reader import History
+
+__all__ = ["Host", "drop_leftovers", "recover"]
 
 # A worker writes its first mark right after it has claimed a call, in seconds.
 _CLAIM_SETTLES = 0.5
@@ -99,67 +89,6 @@ def _superseded(runs: Iterable[tuple[Run, Job]], now: Instant) -> Iterable[Happe
         if run.has_process and run.id < newer:
             event = StopRequested(now, Cause.SUPERSEDED, detail=f"run {newer} takes its place")
             yield Happened(run.id, event, run.fence)
-
-
-def drop_leftovers(places: Places, history: History, live: Iterable[Run]) -> int:
-    """Drop the working files of attempts whose end is durable: the daemon died before it came to that.
-
-    Returns how many attempts that were.
-    """
-    current = {run.fence for run in live if run.has_process}
-    statuses = {fence: path for path in _statuses(places.attempts) if (fence := _fence_of(path)) is not None}
-    at_work = {worker_of(str(path)) for fence, path in statuses.items() if fence in current}
-    for path in _own_files(places.attempts):
-        number = path.name.split(".")[1]
-        if not (number.isdecimal() and int(number) in at_work):
-            path.unlink(missing_ok=True)
-    for path in _unwritten(places.attempts):
-        fence = _fence_of(path)
-        if fence is not None and fence.run_id != 0 and fence not in current:
-            path.unlink(missing_ok=True)
-    dropped = 0
-    for fence, path in statuses.items():
-        if fence in current or fence.run_id == 0:
-            continue
-        row = history.run(fence.run_id)
-        if row is None:
-            continue
-        kept = [output for output in history.outputs(fence.run_id) if output.fence == fence]
-        owner = path.parent.name[1:] if path.parent != places.attempts else None
-        for warm in (False, True):
-            files = attempt_files(
-                fence,
-                attempts_dir=places.attempts,
-                logs_dir=places.logs,
-                opened_at=row.run.created_at,
-                split=True,
-                owner=int(owner) if owner is not None else None,
-                warm=warm,
-            )
-            drop_files(files, kept)
-        dropped += 1
-    return dropped
-
-
-def _statuses(attempts: Path) -> list[Path]:
-    return [*attempts.glob("*.status"), *attempts.glob("u[0-9]*/*.status")]
-
-
-def _unwritten(attempts: Path) -> list[Path]:
-    """Empty output files of calls: a worker uses them again, one that was killed could not remove them."""
-    found = [path for end in ("out", "err") for path in attempts.rglob(f"*.{end}")]
-    return [path for path in found if path.stat().st_size == 0]
-
-
-def _own_files(attempts: Path) -> list[Path]:
-    """The files of workers, of which an earlier daemon's have ended, or will with the call they make."""
-    return [*attempts.glob("0.*"), *attempts.glob("u[0-9]*/0.*")]
-
-
-def _fence_of(path: Path) -> Fence | None:
-    """The fence in a status file's name; of a worker's own it is (0, its number)."""
-    run_id, _, number = path.stem.partition(".")
-    return Fence(int(run_id), int(number)) if run_id.isdecimal() and number.isdecimal() else None
 
 
 def _recover_one(
@@ -242,7 +171,11 @@ def _identity(run: Run, job: Job, files: AttemptFiles, host: Host) -> ProcessIde
     if isinstance(run.status, Running | Stopping):
         return run.status.process
     if is_warm(job):
-        return leader_of(str(files.status))
+        leader = leader_of(str(files.status))
+        if leader is None or not is_alive(leader):
+            return leader
+        # The file may name any process of the host.
+        return leader if is_worker(leader, host.store_id, files.spool.stat().st_uid) else None
     return find_started(host.store_id, run.fence)
 
 

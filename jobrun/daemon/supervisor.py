@@ -42,6 +42,7 @@ from jobrun.proc.cgroup import AttemptCgroup, Delegated
 from jobrun.proc.files import AttemptFiles, attempt_files, never_began
 from jobrun.proc.identity import age
 from jobrun.proc.output import drop_files, keep_output
+from jobrun.proc.regular import take_odd
 from jobrun.proc.script import SH
 from jobrun.proc.spawn import Child, SpawnRefused, start
 from jobrun.proc.spec import Marker, attempt_spec
@@ -161,6 +162,8 @@ class Supervisor:
     def tick(self) -> None:
         """Once a second: limits of the trees, size of running logs, orphans to reap."""
         self._limits.tick()
+        for what in take_odd():
+            self._log("spool.odd", level="warning", what=what)
         for watch in self._watches.values():
             self._see_whether_starts_work(watch)
         reap_strangers({watch.child.identity.pid for watch in self._watches.values() if not watch.ended})

@@ -6,7 +6,6 @@ sent; the first of them may have begun, the others certainly have not.
 
 import asyncio
 import json
-import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -20,9 +19,9 @@ from jobrun.domain.job import Job, Pool
 from jobrun.domain.run import Exit, Fence, ProcessIdentity, Run
 from jobrun.proc import kin
 from jobrun.proc.cgroup import Delegated
-from jobrun.proc.files import open_regular
-from jobrun.proc.identity import cpu_time, identify, resident_memory
+from jobrun.proc.identity import cpu_time, identify, read_stat, resident_memory
 from jobrun.proc.output import drop_paths
+from jobrun.proc.regular import read_regular
 from jobrun.proc.spawn import Child, start
 from jobrun.proc.spec import Marker
 from jobrun.proc.spool import drop_worker_files
@@ -219,7 +218,7 @@ class Worker:
     def note_ready(self, message: Mapping[str, Any]) -> bool:
         """It has started; False if the process it names is not there."""
         pid = message.get("pid")
-        self.python = identify(pid) if isinstance(pid, int) else None
+        self.python = identify(pid) if isinstance(pid, int) and self._is_of_session(pid) else None
         self.version = str(message.get("python", ""))
         self.is_reaper = message.get("reaper") is True
         if self.python is None:
@@ -228,6 +227,11 @@ class Worker:
             # What the pool's own hook started is the worker's, and no call's.
             self.own_children = living_below(self.identity, self.python)
         return True
+
+    def _is_of_session(self, pid: int) -> bool:
+        """Whether it is a process of this worker, which might name any other."""
+        stat = read_stat(pid)
+        return stat is not None and stat.session == self.identity.pid
 
     def poll(self) -> Exit | None:
         """How it ended, or None while it runs."""
@@ -255,12 +259,8 @@ class Worker:
 
     def last_words(self) -> str:
         """The last line of what it printed outside of calls."""
-        try:
-            fd = open_regular(self.child.files.out)
-            with os.fdopen(fd, "rb") as file:
-                lines = file.read(LARGEST_DATAGRAM).decode(errors="replace").split("\n")
-        except OSError:
-            return ""
+        raw = read_regular(self.child.files.out, LARGEST_DATAGRAM) or b""
+        lines = raw.decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def bury(self, *, has_heirs: bool = False) -> None:

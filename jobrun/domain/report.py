@@ -89,7 +89,7 @@ def read_report(mapping: object) -> Report:
         result=result_text(mapping.get("result")),
         error=read_raised(mapping.get("error")),
         progress=read_progress(mapping.get("progress")),
-        retry_in=_span(mapping.get("retry_in")),
+        retry_in=read_span(mapping.get("retry_in")),
     )
 
 
@@ -116,7 +116,7 @@ def read_raised(mapping: object) -> Raised | None:
         tuple(base for base in names if base),
         _text(mapping.get("message"), _LONGEST_MESSAGE) or "",
         _trace(mapping.get("traceback")),
-        _span(mapping.get("retry_in")),
+        read_span(mapping.get("retry_in")),
         mapping.get("final") is True,
     )
 
@@ -134,6 +134,11 @@ def read_progress(mapping: object) -> Progress | None:
         _text(mapping.get("state"), _LONGEST_NAME),
         _meta(mapping.get("meta")),
     )
+
+
+def sentence_of(value: object) -> str:
+    """What a worker gives as a reason, as text that can be stored."""
+    return storable(str(value)[:_LONGEST_MESSAGE])
 
 
 def canonical(value: object) -> str | None:
@@ -180,7 +185,8 @@ def _trace(value: object) -> str:
     return storable(value)
 
 
-def _span(value: object) -> Duration | None:
+def read_span(value: object) -> Duration | None:
+    """A wait in microseconds as a job may have written it; None if it is none that can be."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LONGEST:
         return None
     return value

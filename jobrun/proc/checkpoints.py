@@ -17,8 +17,8 @@ from jobrun.domain.job import Checkpoint, Job
 from jobrun.domain.run import Run
 from jobrun.proc.account import Account
 from jobrun.proc.environment import expand
-from jobrun.proc.files import open_regular
 from jobrun.proc.refusal import refused
+from jobrun.proc.regular import read_regular
 
 LATEST = "latest"
 INDEX = "index.json"
@@ -76,7 +76,9 @@ def newest(directories: Iterable[Path]) -> str | None:
     for directory in dict.fromkeys(directories):
         for entry in read_index(directory):
             path = directory / entry["file"]
-            if path.exists() and (found is None or entry["at"] >= found[0]):
+            # Unlike `Path.exists` it answers to a name that cannot be, too.
+            is_there = os.path.exists(path)  # noqa: PTH110
+            if is_there and (found is None or entry["at"] >= found[0]):
                 found = (entry["at"], str(path))
     return found[1] if found is not None else None
 
@@ -84,10 +86,8 @@ def newest(directories: Iterable[Path]) -> str | None:
 def read_index(directory: Path) -> list[dict[str, Any]]:
     """The checkpoints registered in a directory, oldest first; each has at least `file`, `step` and `at`."""
     try:
-        fd = open_regular(directory / INDEX)
-        with os.fdopen(fd, "rb") as file:
-            raw = json.loads(file.read(_LARGEST_INDEX))
-    except (OSError, ValueError, RecursionError):
+        raw = json.loads(read_regular(directory / INDEX, _LARGEST_INDEX) or b"")
+    except (ValueError, RecursionError):
         return []
     entries = raw.get("checkpoints") if isinstance(raw, dict) else None
     return [entry for entry in entries if _is_entry(entry)] if isinstance(entries, list) else []
@@ -138,9 +138,27 @@ def _make(directory: Path, who: Account, below: Path | None) -> None:
             for part in directory.relative_to(below).parts[:-1]:
                 step = step / part
                 step.mkdir(mode=_PASSABLE, exist_ok=True)
-        is_new = not directory.exists()
-        directory.mkdir(mode=_PRIVATE, parents=below is None, exist_ok=True)
-        if is_new and who.switch is not None:
-            os.chown(directory, who.switch[0], who.switch[1], follow_symlinks=False)
+        else:
+            directory.parent.mkdir(parents=True, exist_ok=True)
+        _make_last(directory, who)
     except OSError as error:
         raise refused(error, f"make the checkpoint directory {directory}") from error
+
+
+def _make_last(directory: Path, who: Account) -> None:
+    """Make it in its folder, and give it away there: the path may mean something else a moment later."""
+    folder = os.open(directory.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.mkdir(directory.name, _PRIVATE, dir_fd=folder)
+        if who.switch is not None:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            own = os.open(directory.name, flags, dir_fd=folder)
+            try:
+                os.fchown(own, who.switch[0], who.switch[1])
+            finally:
+                os.close(own)
+    except FileExistsError:
+        if not directory.is_dir():
+            raise
+    finally:
+        os.close(folder)

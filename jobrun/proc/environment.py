@@ -23,6 +23,7 @@ from jobrun.proc.refusal import SpawnRefused, refused
 RUN_ID = "JOBRUN_RUN_ID"
 STORE_ID = "JOBRUN_STORE_ID"
 ATTEMPT = "JOBRUN_ATTEMPT"
+WORKER = "JOBRUN_WORKER"
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR")
 _PLACES = ("JOBRUN_CONFIG", "JOBRUN_STATE_DIR")
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"

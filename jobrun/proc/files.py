@@ -5,27 +5,25 @@ overwritten in place by the surrounding sh, so that a full disk cannot lose an
 exit status. Its time of last change is the end of the command.
 """
 
-import errno
 import os
 import re
-import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobrun.domain.instants import Duration, Instant, to_datetime
+from jobrun.domain.instants import LONGEST, Duration, Instant, to_datetime
 from jobrun.domain.run import Exit, Fence
 from jobrun.proc.refusal import refused
+from jobrun.proc.regular import is_in_the_way, make_regular, open_regular, read_regular
 
 STATUS_SIZE = 256
 CLOCK_GRAIN = 20_000
 """How far a file's time may lie before the moment of the write, in microseconds: some ticks of the kernel."""
-_PRIVATE = 0o600
 _WAITS = b"waits\n"
 _BEGAN = b"began\n"
 _STATUS = re.compile(rb"began\nexit (\d{1,3})\n([^\n]*)\n([^\n]*)\nend\n")
-_TIME = re.compile(rb"(\d+)m(\d+(?:[.,]\d+)?)s")
+_TIME = re.compile(rb"(\d{1,15})m(\d{1,15}(?:[.,]\d{1,15})?)s")
 _LAST_SIGNAL = 64
 
 
@@ -123,7 +121,7 @@ def open_status(path: Path) -> int:
 
     Raises SpawnRefused.
     """
-    fd = _open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, "create the status file")
+    fd = _make(path, os.O_RDWR, "create the status file")
     try:
         os.pwrite(fd, _WAITS.ljust(STATUS_SIZE - 1) + b"\n", 0)
     except OSError as error:
@@ -133,53 +131,44 @@ def open_status(path: Path) -> int:
 
 
 def open_log(path: Path, owner: tuple[int, int] | None) -> int:
-    """Open an output file for appending; it belongs to the job's user, so /dev/stderr works there.
+    """Make an output file, for appending; it belongs to the job's user, so /dev/stderr works there.
 
     Raises SpawnRefused.
     """
-    fd = _open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, "open the log file")
+    fd = _make(path, os.O_WRONLY | os.O_APPEND, "open the log file")
     if owner is not None:
         with suppress(OSError):
             os.fchown(fd, *owner)
     return fd
 
 
-def _open(path: Path, flags: int, doing: str) -> int:
-    flags |= os.O_CLOEXEC | os.O_NOFOLLOW
+def _make(path: Path, flags: int, doing: str) -> int:
     try:
         try:
-            return os.open(path, flags, _PRIVATE)
+            return make_regular(path, flags)
         except FileNotFoundError:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return os.open(path, flags, _PRIVATE)
+            return make_regular(path, flags)
     except OSError as error:
-        raise refused(error, f"{doing} {path}", ours=True) from error
-
-
-def open_regular(path: Path | str) -> int:
-    """Open a file that a job's user may have put something else in place of, for reading. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return fd
+        raise refused(error, f"{doing} {path}", ours=not is_in_the_way(error)) from error
 
 
 def remove_unused(files: AttemptFiles) -> None:
-    """Remove what was made for a process that could not be started; earlier output stays."""
+    """Remove what was made for a process that could not be started."""
     with suppress(OSError):
         files.status.unlink()
     for _, path in files.streams:
         with suppress(OSError):
-            if path.stat().st_size == 0:
+            if path.lstat().st_size == 0:
                 path.unlink()
 
 
 def read_status(path: Path) -> Exit | None:
     """How the command ended, as the surrounding sh wrote it down; None if it did not get to it."""
     try:
-        with path.open("rb") as file:
-            raw, changed = file.read(STATUS_SIZE * 4), os.fstat(file.fileno()).st_mtime_ns
+        fd = open_regular(path)
+        with os.fdopen(fd, "rb") as file:
+            raw, changed = file.read(STATUS_SIZE * 4), os.fstat(fd).st_mtime_ns
     except OSError:
         return None
     match = _STATUS.match(raw)
@@ -199,17 +188,13 @@ def read_status(path: Path) -> Exit | None:
 
 def has_begun(path: Path | str) -> bool:
     """Whether the surrounding sh took its first step, so that the command may have run."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return file.read(len(_BEGAN)) == _BEGAN
-    except OSError:
-        return False
+    return read_regular(path, len(_BEGAN)) == _BEGAN
 
 
 def first_mark_at(path: Path) -> Instant:
     """When the first mark was written, as the file's time says, while there is no other mark."""
     try:
-        return path.stat().st_mtime_ns // 1000
+        return path.lstat().st_mtime_ns // 1000
     except OSError:
         return now()
 
@@ -221,11 +206,7 @@ def not_before(start: Instant, moment: Instant) -> Instant:
 
 def never_began(path: Path) -> bool:
     """Whether the file is as it was made: the sh ends rather than run the command without that mark."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_WAITS)) == _WAITS
-    except OSError:
-        return False
+    return read_regular(path, len(_WAITS)) == _WAITS
 
 
 def split_status(status: int) -> tuple[int | None, int | None]:
@@ -245,7 +226,7 @@ def _times(line: bytes) -> tuple[Duration, Duration] | None:
         int(minutes) * 60_000_000 + round(float(rest.replace(b",", b".")) * 1_000_000)
         for minutes, rest in _TIME.findall(line)
     ]
-    return (found[0], found[1]) if len(found) == 2 else None
+    return (found[0], found[1]) if len(found) == 2 and max(found) <= LONGEST else None
 
 
 def now() -> Instant:

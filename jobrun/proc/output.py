@@ -17,8 +17,9 @@ from pathlib import Path
 
 from jobrun.domain.records import OutputKept
 from jobrun.domain.run import Fence
-from jobrun.proc.files import SPOKEN, AttemptFiles, open_regular
+from jobrun.proc.files import SPOKEN, AttemptFiles
 from jobrun.proc.punch import punch_hole
+from jobrun.proc.regular import make_regular, open_regular, remove_file
 
 SMALL = 16384
 _BLOCK = 1 << 16
@@ -138,7 +139,7 @@ def _rewrite(path: Path, fd: int, size: int, part: Cut) -> None:
     """Replace the file by its head, the marker line and its tail, as one act."""
     new = path.with_name(f"{path.name}.new")
     try:
-        with open(new, "wb", opener=_private) as file:
+        with os.fdopen(make_regular(new), "wb") as file:
             for chunk in _kept_bytes(fd, size, part):
                 file.write(chunk)
         new.replace(path)
@@ -146,10 +147,6 @@ def _rewrite(path: Path, fd: int, size: int, part: Cut) -> None:
         with suppress(OSError):
             new.unlink()
         raise
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def _kept_bytes(fd: int, size: int, part: Cut) -> Iterator[bytes]:
@@ -181,8 +178,7 @@ def drop_files(files: AttemptFiles, kept: Iterable[OutputKept] = ()) -> None:
 def drop_paths(paths: Iterable[str]) -> None:
     """Remove files that may be there."""
     for path in paths:
-        with suppress(OSError):
-            os.unlink(path)  # noqa: PTH108  the hot path of every run's end
+        remove_file(path)
 
 
 def trim_running(path: Path, log_max: int) -> bool:
@@ -194,11 +190,15 @@ def trim_running(path: Path, log_max: int) -> bool:
     """
     head = log_max // 2
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = open_regular(path, os.O_RDWR)
     except OSError:
         return False
     try:
-        size = os.fstat(fd).st_size
+        about = os.fstat(fd)
+        if about.st_nlink > 1:
+            # Somebody gave it a second name, or this name to a file that is not the attempt's.
+            return False
+        size = about.st_size
         start = -(-head // _BLOCK) * _BLOCK
         end = (size - (log_max - head)) // _BLOCK * _BLOCK
         if end <= start or os.lseek(fd, start, os.SEEK_DATA) >= end:
@@ -215,7 +215,7 @@ def read_log(path: Path) -> Iterator[bytes]:
 
     Raises OSError if it cannot be opened.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    fd = open_regular(path)
     try:
         size = os.fstat(fd).st_size
         position = 0

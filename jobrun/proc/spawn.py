@@ -18,7 +18,7 @@ from jobrun.domain.instants import Instant
 from jobrun.domain.run import Exit, Fence, ProcessIdentity
 from jobrun.proc import cgroup, kin
 from jobrun.proc.cgroup import AttemptCgroup
-from jobrun.proc.environment import ATTEMPT, RUN_ID, STORE_ID
+from jobrun.proc.environment import ATTEMPT, RUN_ID, STORE_ID, WORKER
 from jobrun.proc.files import (
     AttemptFiles,
     not_before,
@@ -288,6 +288,20 @@ def adopt(identity: ProcessIdentity, files: AttemptFiles, group: AttemptCgroup |
         return None
     kin.note_adopted(identity)
     return Child(identity, pidfd, files, is_ours=ours, own_rss=_peak_rss())
+
+
+def is_worker(leader: ProcessIdentity, store_id: str, uid: int) -> bool:
+    """Whether a process that a file of that account's names is the leader of a worker of this store and of
+    that account."""
+    stat = read_stat(leader.pid)
+    if stat is None or stat.session != leader.pid or not is_alive(leader):
+        return False
+    marks = environments([stat]).get(leader.pid, frozenset())
+    with suppress(OSError):
+        owner = Path(f"/proc/{leader.pid}").stat().st_uid
+        is_marked = any(mark.startswith(f"{WORKER}=".encode()) for mark in marks)
+        return owner == uid and is_marked and f"{STORE_ID}={store_id}".encode() in marks
+    return False
 
 
 def find_started(store_id: str, fence: Fence) -> ProcessIdentity | None:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from jobrun.domain.instants import Instant
-from jobrun.domain.report import Progress, Report, read_progress, read_report
+from jobrun.domain.report import Progress, Report, read_progress, read_report, read_span
 from jobrun.domain.run import Exit, Fence, ProcessIdentity
 from jobrun.proc.account import Account
-from jobrun.proc.files import STATUS_SIZE, AttemptFiles, first_mark_at, open_regular, read_status
+from jobrun.proc.files import STATUS_SIZE, AttemptFiles, first_mark_at, read_status
 from jobrun.proc.refusal import SpawnRefused, refused
+from jobrun.proc.regular import is_in_the_way, make_regular, open_regular, read_regular, remove_file
 
 LARGEST_REPORT = 4 << 20
 _LARGEST_RESULT = 1 << 20
@@ -57,15 +58,14 @@ def write_data(files: AttemptFiles, text: str, who: Account) -> None:
 
 def write_private(path: str, content: bytes, who: Account, doing: str) -> None:
     """Write a file of the spool that the job's account alone may read. Raises SpawnRefused."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        fd = os.open(path, flags, _PRIVATE)
+        fd = make_regular(path)
         with os.fdopen(fd, "wb") as file:
             file.write(content)
             if who.switch is not None:
                 os.fchown(fd, who.switch[0], who.switch[1])
     except OSError as error:
-        raise refused(error, f"{doing} {path}", ours=True) from error
+        raise refused(error, f"{doing} {path}", ours=not is_in_the_way(error)) from error
 
 
 def read_said(files: AttemptFiles) -> Report | None:
@@ -103,9 +103,8 @@ def read_notes(path: str) -> tuple[Progress | None, int | None]:
     if text is None:
         return None, None
     progress, wish = _object(text[:_SLOT]), _object(text[_SLOT:])
-    wait = wish.get("retry_in") if wish is not None else None
-    is_span = isinstance(wait, int) and not isinstance(wait, bool) and wait >= 0
-    return read_progress(progress) if progress is not None else None, wait if is_span else None
+    wait = read_span(wish.get("retry_in")) if wish is not None else None
+    return read_progress(progress) if progress is not None else None, wait
 
 
 def read_tail(status: str) -> dict[str, Any] | None:
@@ -169,8 +168,7 @@ def worker_files(status: Path) -> list[Path]:
 def drop_worker_files(status: Path) -> None:
     """Remove what a worker that has ended left of its own."""
     for path in worker_files(status):
-        with suppress(OSError):
-            path.unlink()
+        remove_file(path)
 
 
 def worker_exit(files: AttemptFiles) -> Exit | None:
@@ -182,7 +180,7 @@ def worker_exit(files: AttemptFiles) -> Exit | None:
 def mark_stop(prefix: str) -> None:
     """Let a worker know that the TERM which follows is meant for this call, not for the next one."""
     with suppress(OSError):
-        os.close(os.open(f"{prefix}.stop", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644))
+        os.close(os.open(f"{prefix}.stop", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
 
 
 def revoke(status: str) -> bool:
@@ -201,12 +199,8 @@ def revoke(status: str) -> bool:
 
 def _read(path: str, most: int) -> bytes | None:
     """The content of a file that a job may have written; None if there is none, or too much."""
-    with suppress(OSError):
-        fd = open_regular(path)
-        with os.fdopen(fd, "rb") as file:
-            raw = file.read(most + 1)
-        return raw if len(raw) <= most else None
-    return None
+    raw = read_regular(path, most + 1)
+    return raw if raw is not None and len(raw) <= most else None
 
 
 def _object(raw: bytes | None) -> dict[str, Any] | None:

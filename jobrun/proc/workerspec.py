@@ -23,6 +23,7 @@ from jobrun.proc.cgroup import Delegated
 from jobrun.proc.checkpoints import checkpoint_environment
 from jobrun.proc.environment import (
     STORE_ID,
+    WORKER,
     common_environment,
     data_of,
     job_environment,
@@ -45,7 +46,6 @@ from jobrun.proc.spec import (
 )
 from jobrun.proc.spool import prepare_spool, write_private
 
-WORKER = "JOBRUN_WORKER"
 _WORKER_FILE = Path(__file__).parent.parent / "task" / "worker.py"
 # What a datagram between daemon and worker may hold; the kernel's default buffer is 208 KiB.
 LARGEST_DATAGRAM = 64 << 10

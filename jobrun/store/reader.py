@@ -215,6 +215,11 @@ class History:
         rows = self._rows("SELECT retry_of FROM runs WHERE id > ? AND retry_of IS NOT NULL", min(asked))
         return asked & {retry_of for (retry_of,) in rows}
 
+    def last_run_id(self) -> int:
+        """The number of the newest run there ever was; 0 if there was none."""
+        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'runs'")
+        return int(rows[0][0]) if rows else 0
+
     def meta(self) -> dict[str, str]:
         """`store_id` and `created_at` of the store."""
         return dict(self._rows("SELECT key, value FROM meta"))

@@ -122,6 +122,7 @@ PROGRESS = {
     "jobrun.proc.account",
     "jobrun.proc.files",
     "jobrun.proc.refusal",
+    "jobrun.proc.regular",
     "jobrun.proc.spool",
 }
 

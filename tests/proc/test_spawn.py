@@ -418,9 +418,17 @@ def test_split_streams(rig: Rig) -> None:
 def test_a_restart_does_not_overwrite_the_log(rig: Rig) -> None:
     """TRAPS Output: a restart that overwrote the earlier log."""
     run = rig.run()
+    first, spec = rig.start(rig.job("echo one"), run)
+    wait_exit(first)
+    _, output = rig.finish(rig.job("echo two"), replace(run, attempt=2))
+    assert (spec.files.out.read_bytes(), output) == (b"one\n", b"two\n")
+
+
+def test_a_log_begins_empty_whatever_lies_there(rig: Rig) -> None:
+    run = rig.run()
     rig.finish(rig.job("echo one"), run)
     _, output = rig.finish(rig.job("echo two"), run)
-    assert output == b"one\ntwo\n"
+    assert output == b"two\n"
 
 
 def test_files_are_private_and_of_their_day(rig: Rig) -> None:
