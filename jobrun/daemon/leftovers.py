@@ -40,6 +40,8 @@ def drop_leftovers(places: Places, history: History, live: Iterable[Run]) -> int
     spooled = _by_fence(places.attempts)
     at_work = {worker_of(str(path)) for fence in current for path in _statuses(spooled.get(fence, ()))}
     _end_unknown({fence: paths for fence, paths in spooled.items() if fence.run_id > last}, history)
+    _set_aside(places, last, is_unknown)
+    days = list(places.logs.glob("*/"))
     dropped = 0
     for fence, paths in spooled.items():
         if fence.run_id == 0:
@@ -47,9 +49,8 @@ def drop_leftovers(places: Places, history: History, live: Iterable[Run]) -> int
             if fence.attempt not in at_work:
                 drop_paths(map(str, paths))
         elif fence not in current:
-            _drop(fence, paths, places, history)
+            _drop(fence, [*_in_days(fence, days), *paths], places, history)
             dropped += 1
-    _set_aside(places, last, is_unknown)
     return dropped
 
 
@@ -90,9 +91,12 @@ def _drop(fence: Fence, paths: Iterable[Path], places: Places, history: History)
         for output in history.outputs(fence.run_id)
         if output.fence == fence and output.path is not None
     }
-    # An output that was kept in a row may have its file still.
-    days = [folder / f"{fence}.{end}" for folder in places.logs.glob("*/") for end in ("out", "err")]
-    drop_paths(str(path) for path in (*days, *paths) if path not in kept)
+    drop_paths(str(path) for path in paths if path not in kept)
+
+
+def _in_days(fence: Fence, days: Iterable[Path]) -> list[Path]:
+    """Where an output that was kept in a row may have its file still."""
+    return [day / f"{fence}.{end}" for day in days for end in ("out", "err")]
 
 
 def _end_unknown(spooled: dict[Fence, list[Path]], history: History) -> None:

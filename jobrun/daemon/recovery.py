@@ -35,7 +35,7 @@ from jobrun.domain.job import Job, Overlap, is_warm
 from jobrun.domain.overlap import is_for_later
 from jobrun.domain.run import Cause, Exit, ProcessIdentity, Run, Running, Starting, Stopping, Trigger
 from jobrun.proc.files import AttemptFiles, has_begun, read_status
-from jobrun.proc.identity import age, is_alive, rest
+from jobrun.proc.identity import age, identify, rest
 from jobrun.proc.output import keep_output
 from jobrun.proc.refusal import SpawnRefused
 from jobrun.proc.spawn import adopt, find_started, is_worker
@@ -172,7 +172,7 @@ def _identity(run: Run, job: Job, files: AttemptFiles, host: Host) -> ProcessIde
         return run.status.process
     if is_warm(job):
         leader = leader_of(str(files.status))
-        if leader is None or not is_alive(leader):
+        if leader is None or identify(leader.pid) != leader:
             return leader
         # The file may name any process of the host.
         return leader if is_worker(leader, host.store_id, files.spool.stat().st_uid) else None

@@ -24,7 +24,9 @@ from jobrun.domain import events as ev
 from jobrun.domain.errors import StoreTrouble
 from jobrun.domain.instants import SECOND
 from jobrun.domain.job import Job, Overlap, Plan, Queue, RetryPolicy, ShellCommand
-from jobrun.domain.run import Cause, Exit, Fence, ProcessIdentity
+from jobrun.domain.records import OutputKept
+from jobrun.domain.run import Cause, Exit, Fence, Outcome, ProcessIdentity
+from jobrun.store.reader import History
 from jobrun.store.writer import Ledger
 
 JOBS = {
@@ -249,6 +251,33 @@ def test_a_message_that_breaks_its_batch_is_dropped_alone(tmp_path):
         assert good.result()["state"] == "starting" or good.result()["state"] == "queued"
         assert "bug" in bad.exception().hint
         assert len(world.bugs) == 1
+
+    asyncio.run(live())
+
+
+def test_an_end_that_cannot_be_recorded_as_reported_is_an_end(tmp_path):
+    async def live() -> None:
+        world = World(tmp_path / "jobrun.db")
+        world.engine.post(PlanRead(PLAN))
+        world.engine.post(RunAsked(JOBS["allow"], "manual", "me", world.reply()))
+        await world.settle()
+        (fence,) = world.hands.alive
+        world.engine.post(Happened(fence.run_id, ev.Spawned(1, ProcessIdentity(1, 1, "b")), fence))
+        await world.settle()
+        ended = ev.Exited(world.time, Exit(ended_at=2, exit_code=1 << 70), 0.5)
+        printed = OutputKept(fence, "out", 4, body=b"said")
+        world.engine.post(Happened(fence.run_id, ended, fence, (printed,)))
+        while len(world.engine.inbox):
+            await world.engine._process(await world.engine.inbox.take())
+        assert len(world.bugs) == 1
+        with History(tmp_path / "jobrun.db") as history:
+            status = history.run(fence.run_id).run.status
+            assert (status.outcome, status.detail) == (
+                Outcome.LOST,
+                "its end could not be recorded as reported",
+            )
+            assert history.outputs(fence.run_id) == [printed]
+        assert not world.hands.alive
 
     asyncio.run(live())
 

@@ -96,6 +96,8 @@ def test_what_still_runs_of_runs_made_after_the_backup_is_ended(workers):
     restore(workers)
     workers.gone(lasting, at_work)
     assert live.history.live_runs() == []
+    (kept,) = live.state.glob("set-aside/*/logs/*/2.1.out")
+    assert int(kept.read_text()) > 0
     assert workers.run("add").status.outcome is Outcome.SUCCEEDED
     assert live.stop() == 0
 
