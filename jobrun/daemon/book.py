@@ -87,6 +87,8 @@ class Book:
         while self._undo:
             undo, args = self._undo.pop()
             undo(*args)
+        # A definition's id may have been taken back with the rest, and comes again for another one.
+        self._pools.clear()
         self._waiting.clear()
         self._parked.clear()
         for run in self.runs.values():
