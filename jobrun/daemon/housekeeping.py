@@ -12,7 +12,6 @@ from jobrun.daemon.writer import Writer
 from jobrun.domain.errors import StoreTrouble
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import Retention
-from jobrun.proc.regular import remove_file
 from jobrun.store.prune import Pruned
 
 _FIRST_PRUNE = 20.0
@@ -29,7 +28,7 @@ async def prune_for_ever(
     await asyncio.sleep(_FIRST_PRUNE)
     while True:
         try:
-            pruned = await prune_once(writer, book, places, now())
+            pruned = await prune_once(writer, book, places, now(), log)
             log("history.pruned", level="debug", runs=pruned.runs, logs=len(pruned.logs))
             if pruned.more:
                 await asyncio.sleep(_PRUNE_MORE)
@@ -39,23 +38,31 @@ async def prune_for_ever(
         await asyncio.sleep(_PRUNE_EVERY)
 
 
-async def prune_once(writer: Writer, book: Book, places: Places, now: Instant) -> Pruned:
+async def prune_once(
+    writer: Writer, book: Book, places: Places, now: Instant, log: Callable[..., None]
+) -> Pruned:
     """One round of pruning, and the removal of the logs and checkpoints that went with it."""
     retention: Mapping[str, Retention] = {job.name: job.retention for job in book.plan.jobs.values()}
     pruned = await writer.call(lambda: writer.ledger.prune(now, retention, _PRUNE_AT_ONCE))
-    for log in pruned.logs:
-        path = places.state_dir / log
-        remove_file(path)
-        try:
-            path.parent.rmdir()
-        except OSError:
-            # The day's folder still holds other logs.
-            pass
+    for path in pruned.logs:
+        _remove_log(places.state_dir / path, log)
     for directory in pruned.checkpoints:
         # Whatever is in it now was the run's; what cannot be removed is nobody's concern but the disk's.
         with suppress(RecursionError):
             shutil.rmtree(places.state_dir / directory, ignore_errors=True)
     return pruned
+
+
+def _remove_log(path: Path, log: Callable[..., None]) -> None:
+    """Remove a log, and its day's folder with the last one. What cannot be removed is told and left."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        # Its row is gone, so this is the only time that it is tried.
+        log("history.left", level="warning", path=str(path), error=(error.strerror or "").lower())
+    with suppress(OSError):
+        # Most often the folder still holds other logs.
+        path.parent.rmdir()
 
 
 class FileWatch:
@@ -76,8 +83,12 @@ class FileWatch:
         return settled
 
     def applied(self) -> None:
-        """The files as they are now have been read."""
+        """The files as they are now are being read."""
         self._applied = self._seen = self._signature()
+
+    def forget(self) -> None:
+        """What was read is not in force after all: the files count as changed."""
+        self._applied = ()
 
     def _signature(self) -> tuple[tuple[str, int, int, int], ...]:
         directory = self._places.jobs_dir

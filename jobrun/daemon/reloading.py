@@ -19,7 +19,7 @@ from jobrun.daemon.housekeeping import FileWatch
 from jobrun.daemon.inbox import PlanRead
 from jobrun.daemon.notify import Notifier
 from jobrun.daemon.replan import describe_change
-from jobrun.domain.errors import JobFileInvalid, JobrunError
+from jobrun.domain.errors import JobFileInvalid, JobrunError, StoreTrouble
 from jobrun.domain.instants import Instant
 
 
@@ -52,6 +52,7 @@ class Reloader:
         self._log = log
         self._watch = FileWatch(places)
         self._turn = asyncio.Lock()
+        self._is_wanted = False
 
     async def preview(self) -> dict[str, Any]:
         """What a reload would change, in the words of the control socket. Raises JobFileInvalid."""
@@ -62,21 +63,34 @@ class Reloader:
     async def reload(self) -> dict[str, Any]:
         """Read and take over; what changed. Raises JobFileInvalid or StoreTrouble, changing nothing."""
         async with self._turn:
+            self._is_wanted = False
             self._notifier.reloading()
             try:
-                self._watch.applied()
-                job_file = await self._read()
-                reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-                self._engine.post(PlanRead(job_file.plan, reply))
-                change = await reply
-                self.job_file = job_file
-                self._reloaded()
-                return change
+                return await self._take_over()
+            except StoreTrouble:
+                self._watch.forget()
+                raise
             finally:
                 self._notifier.ready(self._status_line())
 
+    async def _take_over(self) -> dict[str, Any]:
+        self._watch.applied()
+        job_file = await self._read()
+        reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._engine.post(PlanRead(job_file.plan, reply))
+        change = await reply
+        self.job_file = job_file
+        self._reloaded()
+        return change
+
     async def reload_unasked(self) -> None:
-        """Reload for a signal or a changed file: a refusal goes to the log."""
+        """Reload for a signal or a changed file: a refusal goes to the log.
+
+        While one waits for its turn, others are the same one: the files are read after all of them.
+        """
+        if self._is_wanted:
+            return
+        self._is_wanted = True
         try:
             await self.reload()
         except JobFileInvalid as error:

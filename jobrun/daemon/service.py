@@ -336,7 +336,7 @@ class Service:
             pass
         if not self._control.is_reachable():
             self._spawn(self._control.restart(), "control restart")
-        if self._reloader.has_changed_files():
+        if self._engine.trouble is None and self._reloader.has_changed_files():
             self._reload_soon()
 
     def _clock_stepped(self, before: Instant, after: Instant) -> None:
