@@ -317,9 +317,11 @@ class Service:
         return self._workforce.describe()
 
     def _listen_to_signals(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            listen(number, self._stop_by_signal)
-        listen(signal.SIGHUP, self._reload_soon)
+        self._signals = [
+            listen(signal.SIGTERM, self._stop_by_signal),
+            listen(signal.SIGINT, self._stop_by_signal),
+            listen(signal.SIGHUP, self._reload_soon),
+        ]
 
     def _reload_soon(self) -> None:
         self._spawn(self._reloader.reload_unasked(), "reload")
@@ -334,6 +336,8 @@ class Service:
         except OSError:
             # Only says when the daemon was last alive, for `why`.
             pass
+        for look in self._signals:
+            look()
         if not self._control.is_reachable():
             self._spawn(self._control.restart(), "control restart")
         if self._engine.trouble is None and self._reloader.has_changed_files():
