@@ -12,6 +12,8 @@ from jobrun.domain.run import Done
 
 _STRIDE = 20.0
 _POLL = 0.3
+# The daemon answers no more in one request; the others are waited for after these.
+_MOST_NAMED = 20_000
 
 
 def wait_for(reach: Reach, runs: Sequence[int], timeout: float | None) -> tuple[list[dict[str, Any]], bool]:
@@ -28,7 +30,7 @@ def wait_for(reach: Reach, runs: Sequence[int], timeout: float | None) -> tuple[
         if len(ended) == len(set(runs)) or (left is not None and left <= 0):
             return [ended[run] for run in runs if run in ended], len(ended) < len(set(runs))
         stride = _STRIDE if left is None else min(_STRIDE, left)
-        open_runs = [run for run in runs if run not in ended]
+        open_runs = [run for run in runs if run not in ended][:_MOST_NAMED]
         try:
             reach.client().call("wait", runs=open_runs, timeout=stride, answer_within=stride + 10)
         except DaemonUnreachable:

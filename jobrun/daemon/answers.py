@@ -27,7 +27,7 @@ from jobrun.store.views import RunFilter
 from jobrun.wire.message import Request
 
 MOST_RETRIED = 10_000
-# One transaction, during which nothing else starts: about half a second.
+# One transaction, or a question for each run, during which nothing else starts: about half a second.
 MOST_AT_ONCE = 20_000
 _FAILED = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST)
 
@@ -265,6 +265,11 @@ class Answers:
         runs = args.get("runs")
         if not isinstance(runs, list) or not all(isinstance(run_id, int) for run_id in runs):
             raise UsageError('"runs" must be a list of run ids.')
+        if len(runs) > MOST_AT_ONCE:
+            raise UsageError(
+                f"{len(runs)} runs are more than the {MOST_AT_ONCE} that can be named at once.",
+                "Divide them over several requests.",
+            )
         for run_id in runs:
             if run_id not in self._book.runs and self._history.run(run_id) is None:
                 raise NotFound(f"There is no run {run_id}.", "See them with: jobrun history")

@@ -41,18 +41,29 @@ class Control:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._inode = 0
+        self._listener: socket.socket | None = None
+        self._trouble = ""
+
+    def bind(self) -> None:
+        """Make the socket; nobody is answered yet. Raises JobrunError where it cannot be made.
+
+        What a dead daemon left in the way is replaced: the lock proves it dead.
+        """
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _clear(self._path)
+            _bind(listener, self._path)
+            self._inode = self._path.stat().st_ino
+        except OSError as error:
+            listener.close()
+            raise _no_socket(self._path, error) from error
+        self._listener = listener
 
     async def start(self) -> None:
-        """Bind and listen. What a dead daemon left in the way is replaced: the lock proves it dead."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _clear(self._path)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            listener.bind(str(self._path))
-        finally:
-            os.umask(before)
-        self._inode = self._path.stat().st_ino
+        """Answer at the socket that was made."""
+        listener, self._listener = self._listener, None
+        assert listener is not None
         self._server = await asyncio.start_unix_server(self._connected, sock=listener, limit=MAX_LINE)
         if self._link is not None:
             self._make_link(self._link)
@@ -74,14 +85,28 @@ class Control:
             return False
 
     async def restart(self) -> None:
-        """Bind anew after somebody removed the socket file, or the link to it."""
+        """Bind anew after somebody removed the socket file, or the link to it.
+
+        What is in the way is told once; the next call tries again.
+        """
         if self._server is not None:
+            # First: Python 3.13 removes a file of the closed socket's inode, and inodes come again.
             self._server.close()
+        try:
+            self.bind()
+        except JobrunError as error:
+            if error.sentence != self._trouble:
+                self._log("control.unreachable", level="warning", error=error.sentence, hint=error.hint)
+            self._trouble = error.sentence
+            return
+        self._trouble = ""
         await self.start()
         self._log("control.rebound", path=str(self._path))
 
     async def stop(self) -> None:
         """Answer nobody any more and remove the socket file."""
+        if self._listener is not None:
+            self._listener.close()
         if self._server is not None:
             self._server.close()
         for task in list(self._connections):
@@ -143,6 +168,26 @@ def _clear(path: Path) -> None:
         return
     if stat.S_ISSOCK(mode) or stat.S_ISLNK(mode):
         path.unlink()
+
+
+def _bind(listener: socket.socket, path: Path) -> None:
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+
+
+def _no_socket(path: Path, error: OSError) -> JobrunError:
+    if not path.exists():
+        return JobrunError(
+            f"The control socket {path} cannot be made ({(error.strerror or '').lower()}).",
+            "Choose another state directory with --state-dir, or change the permissions.",
+        )
+    return JobrunError(
+        f"The control socket {path} cannot be made: there is a {'directory' if path.is_dir() else 'file'}.",
+        "Move it away, or choose another state directory with --state-dir.",
+    )
 
 
 def _refusal_to(uid: int) -> JobrunError:

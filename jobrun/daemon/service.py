@@ -25,6 +25,7 @@ from jobrun.daemon.faults import asked_for
 from jobrun.daemon.hold import Hold
 from jobrun.daemon.housekeeping import prune_for_ever
 from jobrun.daemon.inbox import ClockSet, Happened, Noted, PlanRead, Recheck, SlotsDue
+from jobrun.daemon.lock import Lock
 from jobrun.daemon.log import Log
 from jobrun.daemon.notify import Notifier
 from jobrun.daemon.opening import book_of, host_id, last_touch, start_facts
@@ -74,6 +75,7 @@ class Service:
         writer: Writer,
         log: Log,
         *,
+        lock: Lock,
         on_stop: OnStop | None,
         cgroups: Delegated | None,
         environ: Mapping[str, str],
@@ -85,6 +87,7 @@ class Service:
         self._first_file = job_file
         self._writer = writer
         self._log = log
+        self._lock = lock
         self._on_stop = on_stop
         self._cgroups = cgroups
         self._environ = environ
@@ -102,6 +105,7 @@ class Service:
         self._listen_to_signals()
         engine = asyncio.create_task(self._engine.run(), name="engine")
         try:
+            self._control.bind()
             await self._begin(snapshot)
             await self._stop_asked.wait()
             await self._end()
@@ -331,11 +335,7 @@ class Service:
         self._workforce.watch.tick()
         self._notifier.status(self._status_line())
         self._timers.look_again()
-        try:
-            os.utime(self._places.lock)
-        except OSError:
-            # Only says when the daemon was last alive, for `why`.
-            pass
+        self._lock.touch(self._log)
         for look in self._signals:
             look()
         if not self._control.is_reachable():
