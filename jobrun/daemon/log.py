@@ -14,6 +14,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TextIO
 
+from jobrun.daemon.outlet import Outlet
+
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 # What is not simply information, by event name.
@@ -28,11 +30,14 @@ _EVENT_LEVELS = {
     "clock.suspended": "warning",
     "clock.stalled": "warning",
     "daemon.forcing": "warning",
+    "log.dropped": "warning",
     "reload.refused": "error",
 }
 # Made once: `json.dumps` makes an encoder for each call.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _BARE = re.compile(r'[^\s="]+')
+# How long, in seconds, the last lines may take.
+_LAST_LINES = 1.0
 _COLOURS = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m"}
 
 
@@ -42,8 +47,9 @@ class Log:
     def __init__(self, form: str = "text", level: str = "info", stream: TextIO | None = None) -> None:
         self._json = form == "json"
         self._lowest = LEVELS[level]
-        self._stream = stream if stream is not None else sys.stderr
-        self._colour = not self._json and self._stream.isatty()
+        stream = stream if stream is not None else sys.stderr
+        self._colour = not self._json and stream.isatty()
+        self._outlet = Outlet(stream, self._dropped)
         self._second = -1
         self._second_text = ""
 
@@ -59,15 +65,22 @@ class Log:
         """Write a number of events at once."""
         self._write("".join([self._line(event, "", fields) for event, fields in events]))
 
+    def catch_up(self) -> None:
+        """Write what had to be kept because nobody read it, if it is read now."""
+        self._outlet.flush()
+
+    def close(self) -> None:
+        """Nothing follows: wait a moment for whoever reads the last lines."""
+        self._outlet.flush(_LAST_LINES)
+
     def _write(self, lines: str) -> None:
-        if not lines:
-            return
-        try:
-            self._stream.write(lines)
-            self._stream.flush()
-        except (OSError, ValueError):
-            # A closed or full log must not take the daemon with it.
-            pass
+        if lines:
+            self._outlet.write(lines)
+
+    def _dropped(self, number: int) -> str:
+        """The line for those that were not written; it is never left out."""
+        fields = {"text": f"{number} lines were dropped: nobody read the log", "lines": number}
+        return (self._as_json if self._json else self._as_text)("log.dropped", "warning", fields) + "\n"
 
     def _line(self, event: str, level: str, fields: dict[str, Any]) -> str:
         """The event as a whole line; nothing if its level is not wanted."""

@@ -35,8 +35,11 @@ def run(places: Places, *, log_format: str, log_level: str, on_stop: str | None)
     cgroups = find_delegated()
     log = Log(log_format, log_level)
     _prepare(places)
-    with locked(places.lock) as lock:
-        _serve(places, log, lock, cgroups=cgroups, on_stop=OnStop(on_stop) if on_stop else None)
+    try:
+        with locked(places.lock) as lock:
+            _serve(places, log, lock, cgroups=cgroups, on_stop=OnStop(on_stop) if on_stop else None)
+    finally:
+        log.close()
     return ExitCode.OK
 
 

@@ -336,6 +336,7 @@ class Service:
         self._notifier.status(self._status_line())
         self._timers.look_again()
         self._lock.touch(self._log)
+        self._log.catch_up()
         for look in self._signals:
             look()
         if not self._control.is_reachable():
