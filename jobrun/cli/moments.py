@@ -16,6 +16,7 @@ from jobrun.domain.instants import (
     SECOND,
     Instant,
     from_datetime,
+    is_tellable,
     parse_duration,
     to_datetime,
 )
@@ -53,7 +54,10 @@ def parse_past(text: str, now: Instant, zone: tzinfo | None) -> Instant:
 
 def parse_future(text: str, now: Instant, zone: tzinfo | None) -> Instant:
     """A moment for `--at`: a clock time alone is its next coming. Raises UsageError."""
-    return _parse(text, now, zone, 1)
+    moment = _parse(text, now, zone, 1)
+    if not is_tellable(moment):
+        raise UsageError(f'"{text}" is not in the years 2 to 9998.', _HINT)
+    return moment
 
 
 def parse_span(text: str, option: str) -> int:

@@ -17,7 +17,7 @@ from jobrun.daemon.inbox import Asked, PauseAsked, RetryAsked, RunAsked, StopAsk
 from jobrun.daemon.reloading import Reloader
 from jobrun.domain.definition import decode
 from jobrun.domain.errors import Conflict, NotFound, UsageError
-from jobrun.domain.instants import Instant, to_iso
+from jobrun.domain.instants import Instant, is_tellable, to_iso
 from jobrun.domain.job import Job, OnStop
 from jobrun.domain.report import canonical
 from jobrun.domain.run import Done, Outcome, Run, Trigger
@@ -129,6 +129,8 @@ class Answers:
         at, priority = args.get("at"), args.get("priority") or 0
         if at is not None and not isinstance(at, int):
             raise UsageError('"at" must be an instant in microseconds.')
+        if at is not None and not is_tellable(at):
+            raise UsageError('"at" must lie in the years 2 to 9998.')
         if not isinstance(priority, int):
             raise UsageError('"priority" must be a whole number.')
         resume_from = args.get("resume_from")

@@ -1,6 +1,8 @@
 """What a starting daemon makes of the store and the host before anything runs."""
 
+import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from jobrun import __version__
@@ -8,6 +10,9 @@ from jobrun.daemon.book import Book, Cursor
 from jobrun.domain.definition import decode
 from jobrun.domain.instants import Instant, to_iso
 from jobrun.store.snapshot import Snapshot
+
+# How often a starting daemon looks whether its store is in trouble, in seconds.
+_LOOK = 0.05
 
 
 def book_of(snapshot: Snapshot) -> Book:
@@ -28,6 +33,17 @@ def book_of(snapshot: Snapshot) -> Book:
     book.repeated_until = int(snapshot.meta.get("repeated_until", "0"))
     book.keep()
     return book
+
+
+async def until_planned(planned: "asyncio.Future[dict[str, object]]", in_trouble: Callable[[], bool]) -> None:
+    """Wait for the plan to be in force; but not on a store in trouble: `status` shall say so.
+
+    Raises what kept the engine from taking it over.
+    """
+    while not planned.done() and not in_trouble():
+        await asyncio.wait({planned}, timeout=_LOOK)
+    if planned.done():
+        planned.result()
 
 
 def host_id(store_id: str) -> str:

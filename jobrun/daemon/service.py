@@ -28,7 +28,7 @@ from jobrun.daemon.inbox import ClockSet, Happened, Noted, PlanRead, Recheck, Sl
 from jobrun.daemon.lock import Lock
 from jobrun.daemon.log import Log
 from jobrun.daemon.notify import Notifier
-from jobrun.daemon.opening import book_of, host_id, last_touch, start_facts
+from jobrun.daemon.opening import book_of, host_id, last_touch, start_facts, until_planned
 from jobrun.daemon.recovery import Host, drop_leftovers, recover
 from jobrun.daemon.reloading import Reloader
 from jobrun.daemon.shutdown import Shutdown, Stop
@@ -57,7 +57,6 @@ _RANDOM = random.Random()
 _OLD_DEFINITION = 90 * DAY
 # How long a stopping daemon waits for a store in trouble, in seconds.
 _LAST_WORDS = 5.0
-_LOOK = 0.05
 
 
 def wall_clock() -> Instant:
@@ -94,6 +93,7 @@ class Service:
         self._notifier = Notifier()
         self._stop: Stop | None = None
         self._stop_asked: asyncio.Event
+        self._refused: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault = asked_for(environ)
 
@@ -109,6 +109,8 @@ class Service:
             await self._begin(snapshot)
             await self._stop_asked.wait()
             await self._end()
+            if self._refused is not None:
+                raise self._refused
         finally:
             engine.cancel()
             for task in list(self._tasks):
@@ -198,6 +200,7 @@ class Service:
         this_boot = boot_id()
         has_booted = snapshot.meta.get("boot_id") != this_boot
         planned: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
+        planned.add_done_callback(self._planned)
         last_seen = last_touch(self._places.lock)
         engine.post(Noted("daemon_started", start_facts(self.pid, this_boot, last_seen)))
         booted = this_boot if has_booted else None
@@ -218,7 +221,7 @@ class Service:
         self._check_cursors(now)
         engine.post(Recheck())
         self._passes("recovery.after")
-        await self._until_planned(planned)
+        await until_planned(planned, lambda: engine.trouble is not None)
         await self._control.start()
         self._passes("ready")
         self._clock.start()
@@ -237,10 +240,11 @@ class Service:
             state=str(self._places.state_dir),
         )
 
-    async def _until_planned(self, planned: "asyncio.Future[dict[str, object]]") -> None:
-        """Wait for the plan to be in force; but not on a store in trouble: `status` shall say so."""
-        while not planned.done() and self._engine.trouble is None:
-            await asyncio.wait({planned}, timeout=_LOOK)
+    def _planned(self, planned: "asyncio.Future[dict[str, object]]") -> None:
+        """A daemon whose plan could not be taken over would do nothing, silently: it ends."""
+        if not planned.cancelled() and (error := planned.exception()) is not None:
+            self._refused = error
+            self.stop(OnStop.LEAVE)
 
     def _check_cursors(self, now: Instant) -> None:
         jump = self._dues.find_set_back(now)

@@ -31,6 +31,9 @@ _UNITS: dict[str, Duration] = {
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d|w)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST: Duration = 100 * 366 * DAY
+# Years 2 to 9998: what a calendar (`datetime`) can tell in every zone.
+EARLIEST: Instant = -62_104_060_800 * SECOND
+LATEST: Instant = 253_370_764_800 * SECOND
 
 
 def parse_duration(value: str | int | float) -> Duration:
@@ -89,6 +92,11 @@ def from_datetime(moment: datetime) -> Instant:
 def to_datetime(instant: Instant, zone: tzinfo = UTC) -> datetime:
     """The instant as an aware date-time in `zone`."""
     return (_EPOCH + timedelta(microseconds=instant)).astimezone(zone)
+
+
+def is_tellable(instant: Instant) -> bool:
+    """Whether the calendar can tell the instant in every zone."""
+    return EARLIEST <= instant < LATEST
 
 
 def to_iso(instant: Instant, zone: tzinfo = UTC) -> str:

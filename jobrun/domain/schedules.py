@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from jobrun.domain.calendar import cron_between, next_cron
-from jobrun.domain.instants import Duration, Instant
+from jobrun.domain.instants import Duration, Instant, is_tellable
 from jobrun.domain.job import After, At, Cron, Every, Reboot, Schedule
 
 
@@ -44,7 +44,7 @@ def next_slot(
             slot = slot if slot is not None and slot > after else None
         case Reboot():
             return None
-    if slot is None or (schedule.expires is not None and slot >= schedule.expires):
+    if slot is None or not is_tellable(slot) or (schedule.expires is not None and slot >= schedule.expires):
         return None
     return slot
 

@@ -10,9 +10,11 @@ clock on the wall shows them (the same count, read as if there were no zones).
 
 import zoneinfo
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from difflib import get_close_matches
 from functools import lru_cache
+
+from jobrun.domain.instants import EARLIEST, LATEST, SECOND
 
 DAY = 86_400
 HOUR = 3_600
@@ -26,9 +28,8 @@ LONGEST_REPEAT = 3 * HOUR
 _PROBE = DAY
 BLOCK = 32 * DAY
 
-# Years 2 to 9998: what `datetime` can hold in any zone.
-FIRST_AT = int(datetime(2, 1, 1, tzinfo=UTC).timestamp())
-LAST_AT = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
+FIRST_AT = EARLIEST // SECOND
+LAST_AT = LATEST // SECOND
 
 
 @lru_cache(maxsize=1024)

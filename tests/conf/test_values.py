@@ -250,3 +250,20 @@ def test_a_problem_cannot_drive_the_terminal(faults: Faults, text: str) -> None:
         first, *more = problem.split("\n")
         assert first.isprintable()
         assert all(line.isprintable() and line.startswith("    ") for line in more)
+
+
+@pytest.mark.parametrize("key", ["at", "not_before", "expires"])
+@pytest.mark.parametrize(
+    "moment", ["9999-12-31T23:59:59-05:00", "9999-12-31T00:00:00-12:00", "0001-01-01T00:00:00+05:00"]
+)
+def test_a_moment_that_not_every_zone_can_tell_is_refused(faults: Faults, key: str, moment: str) -> None:
+    """Telling it would overflow: where the plan is compared, in an answer, on the screen."""
+    every = "" if key == "at" else '\nevery = "1h"'
+    assert faults(f'command = "x"\n{key} = {moment}{every}') == [
+        f"{key}: the moment must lie in the years 2 to 9998\n    Others cannot be told in every time zone."
+    ]
+
+
+def test_the_last_moment_that_every_zone_can_tell(job: Read) -> None:
+    (schedule,) = job('command = "x"\nevery = "1h"\nexpires = 9998-12-31T23:59:59Z').schedules
+    assert schedule.expires is not None

@@ -11,7 +11,14 @@ from datetime import date, datetime, time
 from enum import StrEnum
 
 from jobrun.conf.problems import Fault, did_you_mean, first_of, quoted
-from jobrun.domain.instants import Duration, Instant, format_duration, from_datetime, parse_duration
+from jobrun.domain.instants import (
+    Duration,
+    Instant,
+    format_duration,
+    from_datetime,
+    is_tellable,
+    parse_duration,
+)
 from jobrun.domain.sizes import format_size, parse_size
 
 _LONGEST_TEXT = 64
@@ -179,7 +186,10 @@ def check_moment(value: object) -> Instant:
         raise Fault(f"expected a date-time, not {kind_of(value)}", _WRITE_MOMENT)
     if moment.tzinfo is None:
         raise Fault("the date-time has no offset, so it is not one moment", _WRITE_MOMENT)
-    return from_datetime(moment)
+    instant = from_datetime(moment)
+    if not is_tellable(instant):
+        raise Fault("the moment must lie in the years 2 to 9998", "Others cannot be told in every time zone.")
+    return instant
 
 
 _WRITE_MOMENT = "Write it with an offset: 2026-12-01T02:00:00+01:00, or …Z for UTC."
