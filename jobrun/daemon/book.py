@@ -41,6 +41,7 @@ class Book:
         self.defined: dict[str, tuple[Job, int]] = {}
         self.ended: dict[str, Instant] = {}
         self.listed: dict[str, int] = {}
+        self.planned_before: dict[str, str] = {}  # what the last daemon's plan said; until there is a plan
         self.last_run_id = 0
         self.last_definition_id = 0
         self.clock_pass = 0

@@ -27,6 +27,7 @@ def book_of(snapshot: Snapshot) -> Book:
     }
     book.pauses = {(pause.kind, pause.name): pause for pause in snapshot.pauses}
     book.ended = dict(snapshot.last_ended)
+    book.planned_before = dict(snapshot.planned)
     book.last_run_id = snapshot.last_run_id
     book.last_definition_id = snapshot.last_definition_id
     book.clock_pass = int(snapshot.meta.get("clock_pass", "0"))

@@ -1,20 +1,22 @@
 """Taking over a new plan: definitions, schedules, queues; scheduling never pauses.
 
 Only what changed is touched: a kept schedule keeps its anchor and its cursor,
+one that means other moments than before begins at the moment it is read,
 running jobs run on under the definition they started with, and runs of a
 removed job that have no process end as cancelled (cause removed).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobrun.daemon import moves
 from jobrun.daemon.batch import Batch
 from jobrun.daemon.book import Book, Cursor, ScheduleId
 from jobrun.daemon.due import Dues
+from jobrun.domain.definition import decode
 from jobrun.domain.events import StopRequested
 from jobrun.domain.instants import SECOND, Instant, to_iso
-from jobrun.domain.job import At, Job, Plan, PythonCall, Reboot, Schedule, is_warm
+from jobrun.domain.job import At, Every, Job, Plan, PythonCall, Reboot, Schedule, is_warm
 from jobrun.domain.ledger import (
     JobListed,
     JobUnlisted,
@@ -29,6 +31,7 @@ from jobrun.domain.ledger import (
 from jobrun.domain.records import HostEvent
 from jobrun.domain.reload import PlanChange, plan_reload
 from jobrun.domain.run import Cause
+from jobrun.domain.schedules import names_same_slots
 
 
 def take_over(
@@ -44,7 +47,7 @@ def take_over(
 ) -> None:
     """Make `plan` the plan. `boot_id` and `last_seen` are those of `PlanRead`."""
     change = plan_reload(book.plan, plan)
-    before = dict(book.listed)
+    before, old = dict(book.listed), book.plan
     for name in () if first else change.removed:
         _remove(book, batch, name)
     book.set_value("plan", plan)
@@ -54,7 +57,9 @@ def take_over(
         _list_job(book, batch, plan, plan.jobs[name])
     if first:
         _unlist_strangers(book, batch)
-    _sync_schedules(book, batch, dues, batch.now if last_seen is None else min(last_seen, batch.now))
+    was = _left_by_the_last_daemon(book, before) if first else old.jobs.get
+    _sync_schedules(book, batch, dues, was, batch.now if last_seen is None else min(last_seen, batch.now))
+    book.set_value("planned_before", {})
     if boot_id is not None:
         _note_boot(book, batch, dues, boot_id, draw)
     versions = _new_versions(before, book.listed)
@@ -72,11 +77,12 @@ def describe_change(book: Book, dues: Dues, plan: Plan, now: int) -> dict[str, A
     change = plan_reload(book.plan, plan)
     preview = Book()
     preview.plan = plan
-    preview.cursors = dict(book.cursors)
     preview.ended = book.ended
     for job in plan.jobs.values():
         for schedule in job.schedules:
-            preview.cursors.setdefault((job.name, schedule.key), _new_cursor(now))
+            where = (job.name, schedule.key)
+            begun = _begin(book, where, schedule, _find(book.plan.jobs.get(job.name), schedule.key), now)
+            preview.cursors[where] = begun or book.cursors[where]
     ahead = Dues(preview, "")
 
     def next_of(source: Dues, jobs: Plan, name: str) -> str | None:
@@ -104,9 +110,36 @@ def describe_change(book: Book, dues: Dues, plan: Plan, now: int) -> dict[str, A
     }
 
 
-def _new_cursor(now: int) -> Cursor:
-    start = now - now % SECOND
-    return Cursor(start, now)
+def _begin(
+    book: Book, where: ScheduleId, schedule: Schedule, before: Schedule | None, now: Instant
+) -> Cursor | None:
+    """Where a schedule begins that is new, or was `before` and had other slots; None: it goes on.
+
+    What came due before was decided by the one that it came due under. An
+    interval keeps its beat as long as its period is the same.
+    """
+    cursor = book.cursors.get(where)
+    if cursor is not None and (before is None or names_same_slots(before, schedule)):
+        return None
+    keeps_beat = before is not None and isinstance(schedule.when, Every) and before.when == schedule.when
+    anchor = cursor.anchor if cursor is not None and keeps_beat else now - now % SECOND
+    return Cursor(anchor, now)
+
+
+def _find(job: Job | None, key: str) -> Schedule | None:
+    return next((one for one in job.schedules if one.key == key), None) if job is not None else None
+
+
+def _left_by_the_last_daemon(book: Book, before: Mapping[str, int]) -> Callable[[str], Job | None]:
+    """The jobs as the last daemon had them; those that did not change are as they are now."""
+
+    def find(name: str) -> Job | None:
+        if before.get(name) == book.listed.get(name):
+            return book.plan.jobs.get(name)
+        text = book.planned_before.get(name)
+        return decode(text) if text is not None else None
+
+    return find
 
 
 def _list_job(book: Book, batch: Batch, plan: Plan, job: Job) -> None:
@@ -151,8 +184,11 @@ def _unlist_strangers(book: Book, batch: Batch) -> None:
         _remove(book, batch, name)
 
 
-def _sync_schedules(book: Book, batch: Batch, dues: Dues, unwatched: Instant) -> None:
-    """A cursor for every schedule. No daemon has looked at the plan since `unwatched`."""
+def _sync_schedules(
+    book: Book, batch: Batch, dues: Dues, was: Callable[[str], Job | None], unwatched: Instant
+) -> None:
+    """A cursor for every schedule; `was` gives the jobs of the plan before. No daemon has looked at the plan
+    since `unwatched`."""
     wanted: dict[ScheduleId, Schedule] = {
         (job.name, schedule.key): schedule
         for job in book.plan.jobs.values()
@@ -164,8 +200,8 @@ def _sync_schedules(book: Book, batch: Batch, dues: Dues, unwatched: Instant) ->
         batch.facts.append(ScheduleGone(*where))
         batch.disarm.add(where)
     for where, schedule in wanted.items():
-        if where not in book.cursors:
-            cursor = _new_cursor(batch.now)
+        cursor = _begin(book, where, schedule, _find(was(where[0]), where[1]), batch.now)
+        if cursor is not None:
             if isinstance(schedule.when, At):
                 # Written while no daemon lived; its moment, if it came since, was missed like any other.
                 cursor = Cursor(cursor.anchor, unwatched)

@@ -84,6 +84,16 @@ def slots_between(
             return None
 
 
+def names_same_slots(one: Schedule, other: Schedule) -> bool:
+    """Whether two schedules have the same slots, given the same anchor and last end.
+
+    A zone means something to cron text only.
+    """
+    return (one.when, one.not_before, one.expires) == (other.when, other.not_before, other.expires) and (
+        one.timezone == other.timezone or not isinstance(one.when, Cron)
+    )
+
+
 def start_offset(schedule: Schedule, *, host_id: str, job: str, draw: float) -> Duration:
     """How far a slot's start is moved after the slot itself.
 

@@ -28,7 +28,8 @@ class Snapshot:
 
     `live` holds the unfinished runs, oldest first, `bodies` the definitions
     they run under. `last_ended` has an entry for every job that was listed
-    with an `after` schedule and has a finished run.
+    with an `after` schedule and has a finished run. `planned` holds the
+    definition of each job of the plan that was last in force.
     """
 
     store_id: str
@@ -41,6 +42,7 @@ class Snapshot:
     last_definition_id: int
     last_ended: dict[str, Instant]
     meta: Mapping[str, str]
+    planned: dict[str, str]
 
 
 def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
@@ -69,6 +71,7 @@ def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
             last_definition_id=_number(connection, "SELECT max(id) FROM definitions"),
             last_ended=read_last_ended(connection, _jobs_with_after(connection)),
             meta=meta,
+            planned=dict(connection.execute(PLANNED)),
         )
     finally:
         connection.execute("ROLLBACK")
@@ -86,6 +89,7 @@ def read_last_ended(connection: sqlite3.Connection, jobs: Iterable[str]) -> dict
 
 LIVE = f"SELECT {RUN_COLUMNS} FROM runs WHERE state <> 'done'"
 BODIES = "SELECT id, body FROM definitions WHERE id IN (SELECT definition_id FROM runs WHERE state <> 'done')"
+PLANNED = "SELECT name, body FROM jobs JOIN definitions ON definitions.id = jobs.definition_id"
 LAST_ENDED = "SELECT state_since FROM runs WHERE job = ? AND state = 'done' ORDER BY id DESC LIMIT 1"
 
 
