@@ -13,6 +13,7 @@ from typing import Any
 
 from jobrun.domain.instants import Instant
 from jobrun.domain.job import After, Job, Plan, PythonCall, Schedule, is_warm
+from jobrun.domain.overlap import is_for_later
 from jobrun.domain.records import Paused
 from jobrun.domain.run import Queued, Run
 
@@ -165,8 +166,11 @@ class Book:
         return next(((found, schedule) for schedule in found.schedules if schedule.key == key), None)
 
     def base_for_after(self, job: str, key: str) -> Instant | None:
-        """From when an `after` schedule counts: the last end or decision; None while a run is unfinished."""
-        if self._by_job.get(job):
+        """From when an `after` schedule counts: the last end or decision; None while a run is unfinished.
+
+        One that was asked for at a later moment is not there yet.
+        """
+        if any(not is_for_later(self.runs[run_id]) for run_id in self._by_job.get(job, ())):
             return None
         cursor = self.cursors[job, key]
         return max(self.ended.get(job, cursor.anchor), cursor.decided_until)

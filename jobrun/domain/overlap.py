@@ -54,7 +54,7 @@ def decide_overlap(rule: Overlap, unfinished: Sequence[Run]) -> Proceed | SkipSl
 
 
 def is_for_later(run: Run) -> bool:
-    """Whether somebody asked for it at a moment that has not come."""
+    """Whether somebody asked for the run at a moment that has not come: to schedules it is not there yet."""
     return isinstance(run.status, Delayed) and run.status.reason is DelayReason.REQUESTED
 
 

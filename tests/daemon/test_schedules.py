@@ -288,3 +288,16 @@ def test_watched_files_are_read_again(daemon):
     live = daemon("[jobrun]\nwatch = true\n").start()
     live.config.write_text('[jobrun]\nwatch = true\n[jobs.new]\ncommand = "true"\n')
     until(lambda: "new" in {job.name for job in live.history.jobs()}, "the new job to be seen")
+
+
+def test_a_run_asked_for_later_leaves_the_after_schedule_alone(daemon):
+    live = daemon('[jobs.a]\nafter = "500ms"\ncommand = "true"\n').start()
+    until(lambda: slots(live, "a"))
+    later = live.cli("run", "a", "--in", "1h", "--json").stdout
+    count = len(slots(live, "a"))
+    until(lambda: len(slots(live, "a")) >= count + 3, "the schedule to go on")
+    live.kill()
+    live.start()
+    count = len(slots(live, "a"))
+    until(lambda: len(slots(live, "a")) >= count + 3, "the schedule to go on after a restart")
+    assert "delayed" in later
