@@ -96,7 +96,7 @@ class Dues:
                 continue
             job, schedule = found
             if isinstance(schedule.when, After) and book.ended.get(job.name, 0) > batch.now:
-                book.set(book.ended, job.name, batch.now)
+                moves.note_ended(book, batch, job.name, batch.now)
             cursor = self._with_anchor_passed(batch, where, schedule)
             if cursor.decided_until > batch.now and self._follows_back(schedule, cursor, jump, batch.now):
                 self._move_cursor(batch, where, cursor, batch.now)

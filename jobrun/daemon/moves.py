@@ -19,7 +19,7 @@ from jobrun.domain.events import (
 )
 from jobrun.domain.instants import Instant, to_iso
 from jobrun.domain.job import Job
-from jobrun.domain.ledger import RunCreated, RunMoved
+from jobrun.domain.ledger import MetaSet, RunCreated, RunMoved
 from jobrun.domain.lifecycle import step
 from jobrun.domain.overlap import (
     ReplaceRuns,
@@ -238,10 +238,18 @@ def _too_late(run: Run, job: Job, now: Instant) -> str | None:
     return deadline_sentence(job, run.slot.scheduled_at, now)
 
 
+def note_ended(book: Book, batch: Batch, job: str, at: Instant) -> None:
+    """From when a pause after the job's last run counts. Durable where it matters: rows cannot tell which run
+    ended last, for the clock may have been set between two ends."""
+    book.set(book.ended, job, at)
+    if book.has_after(job):
+        batch.facts.append(MetaSet(f"ended:{job}", str(at)))
+
+
 def _finished(book: Book, batch: Batch, run: Run) -> None:
     batch.finished.append(run)
     if run.attempt:
-        book.set(book.ended, run.job, batch.now)
+        note_ended(book, batch, run.job, batch.now)
     batch.rearm.update((run.job, key) for key in book.has_after(run.job))
 
 

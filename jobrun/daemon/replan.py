@@ -16,7 +16,7 @@ from jobrun.daemon.due import Dues
 from jobrun.domain.definition import decode
 from jobrun.domain.events import StopRequested
 from jobrun.domain.instants import SECOND, Instant, to_iso
-from jobrun.domain.job import At, Every, Job, Plan, PythonCall, Reboot, Schedule, is_warm
+from jobrun.domain.job import After, At, Every, Job, Plan, PythonCall, Reboot, Schedule, is_warm
 from jobrun.domain.ledger import (
     JobListed,
     JobUnlisted,
@@ -175,12 +175,13 @@ def _remove(book: Book, batch: Batch, name: str) -> None:
 
 
 def _unlist_strangers(book: Book, batch: Batch) -> None:
-    """Jobs that the store lists and the plan at start does not have: removed while no daemon ran."""
-    gone = {job for job, _ in book.cursors} - book.plan.jobs.keys()
-    for run in list(book.runs.values()):
-        if run.job not in book.plan.jobs and not run.job.startswith("submit:"):
-            gone.add(run.job)
-    for name in sorted(gone | (book.listed.keys() - book.plan.jobs.keys())):
+    """Jobs that the store lists and the plan at start does not have: removed while no daemon ran.
+
+    A job that the last daemon's plan did not have either was removed before: what lives of it was asked for
+    since (`retry`), or was at work then, and goes on as if no daemon had died.
+    """
+    known = {job for job, _ in book.cursors} | book.planned_before.keys()
+    for name in sorted(known - book.plan.jobs.keys()):
         _remove(book, batch, name)
 
 
@@ -205,6 +206,8 @@ def _sync_schedules(
             if isinstance(schedule.when, At):
                 # Written while no daemon lived; its moment, if it came since, was missed like any other.
                 cursor = Cursor(cursor.anchor, unwatched)
+            if isinstance(schedule.when, After):
+                moves.note_ended(book, batch, where[0], batch.now)
             book.set(book.cursors, where, cursor)
             next_at = dues.next_at(where, batch.now)
             batch.facts.append(ScheduleSeen(*where, cursor.anchor, cursor.decided_until, next_at))

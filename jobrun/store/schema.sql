@@ -6,7 +6,7 @@ PRAGMA application_id = 0x6a6f6272;  -- "jobr": no other program's file is taken
 PRAGMA user_version = 2;             -- the schema's version; migrations.py has the steps
 
 CREATE TABLE meta (
-    key   TEXT PRIMARY KEY,          -- store_id, created_at, boot_id (last seen), clock_pass
+    key   TEXT PRIMARY KEY,          -- store_id, created_at, boot_id (last seen), clock_pass, ended:JOB
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 

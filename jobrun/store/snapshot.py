@@ -78,9 +78,16 @@ def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
 
 
 def read_last_ended(connection: sqlite3.Connection, jobs: Iterable[str]) -> dict[str, Instant]:
-    """When the newest finished run of each of these jobs ended, whatever its outcome."""
+    """When a run of each of these jobs ended last, whatever its outcome; one that never began is none.
+
+    As the engine noted it; of a store that an earlier version wrote, that of the newest run.
+    """
     ended = {}
     for job in jobs:
+        noted = connection.execute("SELECT value FROM meta WHERE key = ?", (f"ended:{job}",)).fetchone()
+        if noted is not None:
+            ended[job] = int(noted[0])
+            continue
         row = connection.execute(LAST_ENDED, (job,)).fetchone()
         if row is not None:
             ended[job] = row[0]
@@ -90,7 +97,9 @@ def read_last_ended(connection: sqlite3.Connection, jobs: Iterable[str]) -> dict
 LIVE = f"SELECT {RUN_COLUMNS} FROM runs WHERE state <> 'done'"
 BODIES = "SELECT id, body FROM definitions WHERE id IN (SELECT definition_id FROM runs WHERE state <> 'done')"
 PLANNED = "SELECT name, body FROM jobs JOIN definitions ON definitions.id = jobs.definition_id"
-LAST_ENDED = "SELECT state_since FROM runs WHERE job = ? AND state = 'done' ORDER BY id DESC LIMIT 1"
+LAST_ENDED = (
+    "SELECT state_since FROM runs WHERE job = ? AND state = 'done' AND attempt > 0 ORDER BY id DESC LIMIT 1"
+)
 
 
 def _jobs_with_after(connection: sqlite3.Connection) -> list[str]:
