@@ -5,6 +5,7 @@ from the cursor in the store up to this moment, so that a late, doubled or lost
 alarm can neither lose nor double a slot.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from jobrun.daemon import moves
@@ -14,7 +15,7 @@ from jobrun.daemon.clockwatch import STEP
 from jobrun.domain.calendar import is_fixed_time
 from jobrun.domain.instants import DAY, SECOND, Duration, Instant, to_iso
 from jobrun.domain.job import After, At, CatchUp, Cron, Every, Job, Reboot, Schedule
-from jobrun.domain.ledger import ScheduleNext, ScheduleSeen, SlotsDecided
+from jobrun.domain.ledger import MetaSet, ScheduleNext, ScheduleSeen, SlotsDecided
 from jobrun.domain.run import DelayReason, Slot, Trigger
 from jobrun.domain.schedules import next_slot, slots_between, start_offset
 from jobrun.domain.slots import FRESH, ClockJump, Decision, Due, decide_slots
@@ -28,9 +29,16 @@ _EVER: Duration = 100_000 * DAY
 class Dues:
     """Decides slots; holds the two facts about the host that the decisions need."""
 
-    def __init__(self, book: Book, host_id: str) -> None:
+    def __init__(
+        self,
+        book: Book,
+        host_id: str,
+        last_slot: Callable[[str, str], Instant | None] = lambda _job, _schedule: None,
+    ) -> None:
+        """`last_slot` finds the last slot of a schedule that has a row in the store."""
         self._book = book
         self._host_id = host_id
+        self._last_slot = last_slot
 
     def decide(self, batch: Batch, where: ScheduleId, draw: float, jump: ClockJump | None = None) -> None:
         """Decide every undecided slot of one schedule up to now."""
@@ -101,6 +109,20 @@ class Dues:
             if cursor.decided_until > batch.now and self._follows_back(schedule, cursor, jump, batch.now):
                 self._move_cursor(batch, where, cursor, batch.now)
             batch.rearm.add(where)
+
+    def pass_rows_ahead(self, batch: Batch, where: ScheduleId) -> None:
+        """A schedule begins that had slots before, and the clock was set back since: they are due again."""
+        last = self._last_slot(*where)
+        if last is None or last <= batch.now:
+            return
+        self._book.set_value("clock_pass", self._book.clock_pass + 1)
+        self._book.set_value("repeated_until", max(self._book.repeated_until, last))
+        self.note_pass(batch)
+
+    def note_pass(self, batch: Batch) -> None:
+        """Make durable how often the clock has passed which moment."""
+        batch.facts.append(MetaSet("clock_pass", str(self._book.clock_pass)))
+        batch.facts.append(MetaSet("repeated_until", str(self._book.repeated_until)))
 
     def _with_anchor_passed(self, batch: Batch, where: ScheduleId, schedule: Schedule) -> Cursor:
         """An anchor ahead of the clock would silence the schedule until then; the intervals' beat is kept."""

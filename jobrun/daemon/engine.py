@@ -43,7 +43,7 @@ from jobrun.domain.events import (
     Vanished,
 )
 from jobrun.domain.instants import Instant, to_iso
-from jobrun.domain.ledger import Fact, MetaSet, RunMoved, StaleWrite
+from jobrun.domain.ledger import Fact, RunMoved, StaleWrite
 from jobrun.domain.records import HostEvent, OutputKept
 from jobrun.domain.run import Cause, Delayed, Run, Starting
 
@@ -218,8 +218,7 @@ class Engine:
         batch.note("clock.stepped", **detail)
         if jump.after < jump.before:
             self._dues.set_back(batch, jump)
-            batch.facts.append(MetaSet("clock_pass", str(self.book.clock_pass)))
-            batch.facts.append(MetaSet("repeated_until", str(self.book.repeated_until)))
+            self._dues.note_pass(batch)
         else:
             for where in list(self.book.cursors):
                 self._dues.decide(batch, where, self._draw(), jump)

@@ -209,6 +209,7 @@ def _sync_schedules(
             if isinstance(schedule.when, After):
                 moves.note_ended(book, batch, where[0], batch.now)
             book.set(book.cursors, where, cursor)
+            dues.pass_rows_ahead(batch, where)
             next_at = dues.next_at(where, batch.now)
             batch.facts.append(ScheduleSeen(*where, cursor.anchor, cursor.decided_until, next_at))
             batch.rearm.add(where)

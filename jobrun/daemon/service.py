@@ -123,7 +123,7 @@ class Service:
         self._history = History(self._places.database)
         book = book_of(snapshot)
         book.listed = self._history.listed()
-        dues = Dues(book, host_id(snapshot.store_id))
+        dues = Dues(book, host_id(snapshot.store_id), self._history.last_slot)
         self._clock = ClockWatch(
             stepped=self._clock_stepped,
             suspended=self._clock_suspended,

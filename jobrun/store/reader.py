@@ -158,6 +158,11 @@ class History:
         """The definition of each job of the plan, by name."""
         return dict(self._rows("SELECT name, definition_id FROM jobs"))
 
+    def last_slot(self, job: str, schedule: str) -> Instant | None:
+        """The last slot of a schedule that has a row."""
+        rows = self._rows(LAST_SLOT, job, schedule)
+        return rows[0][0] if rows else None
+
     def queues(self) -> list[QueueRow]:
         """Every queue of the plan and every other that live runs are in, by name."""
         return self._reading.ask(_queues)
@@ -311,4 +316,8 @@ VERSIONS = (
     "(SELECT min(id) FROM runs WHERE definition_id = definitions.id), "
     "(SELECT max(id) FROM runs WHERE definition_id = definitions.id) "
     "FROM definitions WHERE job = ? ORDER BY seen_at, id"
+)
+LAST_SLOT = (
+    "SELECT scheduled_at FROM runs WHERE job = ? AND schedule = ? AND schedule IS NOT NULL "
+    "ORDER BY scheduled_at DESC LIMIT 1"
 )

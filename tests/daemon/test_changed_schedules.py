@@ -10,6 +10,7 @@ from jobrun.daemon.inbox import PlanRead, Recheck, SlotsDue
 from jobrun.daemon.opening import book_of
 from jobrun.domain.instants import DAY, HOUR, MINUTE, SECOND
 from jobrun.domain.job import At, CatchUp, Cron, Every, Job, Overlap, Plan, Schedule, ShellCommand
+from jobrun.store.reader import History
 
 NOW = 1_800_000_000 * SECOND  # 08:00 UTC
 EVERY = Schedule(key="every 10s", when=Every(10 * SECOND), timezone="UTC")
@@ -119,5 +120,49 @@ def test_what_does_not_change_the_moments_changes_no_cursor(tmp_path):
         world.engine.post(Recheck())
         await world.settle()
         assert [(slot - NOW) // SECOND for slot in rows(world)] == [10, 20, 30]
+
+    asyncio.run(live())
+
+
+@pytest.mark.parametrize("gone", ["removed", "disabled"])
+def test_a_schedule_that_comes_back_after_the_clock_was_set_back_goes_on(tmp_path, gone):
+    """Its slots had their rows already: StaleWrite every second, and never again a run."""
+
+    async def live() -> None:
+        plan = plan_of(EVERY)
+        world = World(tmp_path / "jobrun.db")
+        reader = History(tmp_path / "jobrun.db")
+
+        def begin() -> None:
+            world.begin(book_of(world.ledger.load()))
+            world.engine._dues._last_slot = reader.last_slot
+
+        begin()
+        world.time = NOW
+        world.engine.post(PlanRead(plan))
+        await world.settle()
+        world.time += MINUTE
+        world.engine.post(Recheck())
+        await world.settle()
+        job = replace(plan.jobs["job"], enabled=False)
+        without = Plan(jobs={"job": job} if gone == "disabled" else {})
+        world.engine.post(PlanRead(without))
+        await world.settle()
+        for number in range(2):
+            world.time -= 30 * SECOND
+            begin()
+            world.engine.post(PlanRead(without))
+            world.engine.post(PlanRead(plan))
+            await world.settle()
+            before = len(rows(world))
+            for _ in range(3):
+                world.time += 10 * SECOND
+                world.engine.post(SlotsDue("job", EVERY.key))
+                await world.settle()
+            assert len(rows(world)) == before + 3, number
+            world.engine.post(PlanRead(without))
+            await world.settle()
+        assert world.bugs == []
+        reader.close()
 
     asyncio.run(live())

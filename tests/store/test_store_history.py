@@ -165,6 +165,7 @@ def test_no_question_reads_the_whole_history(tmp_path):
                 assert re.search(r"USING INDEX runs_\w+ \(.*=\?", plan[0]), (wanted, plan)
     others = {
         reader.LAST_RUNS: (),
+        reader.LAST_SLOT: ("backup", "0 3 * * *"),
         reader.JOBS: (),
         reader.ATTEMPTS: (1,),
         reader.VERSIONS: ("backup",),
