@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,11 +62,13 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    home = Home(tmp_path / "home")
-    yield home
-    if home.daemon is not None and home.daemon.poll() is None:
-        home.kill()
+def home() -> Iterator[Home]:
+    # Not below tmp_path: a socket's path has 107 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="jobrun-") as directory:
+        home = Home(Path(directory))
+        yield home
+        if home.daemon is not None and home.daemon.poll() is None:
+            home.kill()
 
 
 def test_a_daemon_is_found_without_the_sessions_directory(home):
