@@ -57,7 +57,7 @@ class Places:
         try:
             return self.state_dir / at_state.readlink()
         except FileNotFoundError:
-            return self.socket
+            return (self.runtime_dir or self.state_dir) / SOCKET_NAME
         except OSError:
             # The socket itself, or not ours to look at.
             return at_state

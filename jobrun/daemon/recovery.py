@@ -102,8 +102,10 @@ def _recover_one(
     group = supervisor.group_of(run, job)
     child = adopt(identity, files, group) if identity is not None else None
     began: Spawned | None = None
-    if identity is not None and is_unheard:
-        began = begin_of(run, str(files.status), identity, host.now)
+    # What the file names is enough to tell of; to signal it, it must be known for a worker.
+    leader = identity or leader_of(str(files.status)) if is_unheard else None
+    if leader is not None:
+        began = begin_of(run, str(files.status), leader, host.now)
     fence = run.fence
 
     def tell(event: RunEvent) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 _PRIVATE = 0o600
 _TRIES = 5
 _MOST_NOTES = 100
-_IN_THE_WAY = frozenset({errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.ELOOP})
+_IN_THE_WAY = frozenset({errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP})
 
 _notes: deque[str] = deque(maxlen=_MOST_NOTES)
 
