@@ -66,7 +66,7 @@ def run_environment(job: Job, run: Run, prefix: str, store_id: str) -> dict[str,
     env = {
         **common_environment(job, store_id),
         RUN_ID: str(run.id),
-        ATTEMPT: str(run.attempt),
+        ATTEMPT: str(run.charged),
         "JOBRUN_RESULT": f"{prefix}.result",
         "JOBRUN_NOTES": f"{prefix}.notes",
         **own_environment(job, run),
@@ -89,6 +89,9 @@ def common_environment(job: Job, store_id: str) -> dict[str, str]:
 def own_environment(job: Job, run: Run) -> dict[str, str]:
     """What this run is told otherwise or besides; nothing for most runs that no schedule asked for."""
     env: dict[str, str] = {}
+    if run.charged != run.attempt:
+        # Its fence counts tries that do not count; whether this is the last one depends on those that do.
+        env[ATTEMPT] = str(run.charged)
     if run.queue != job.queue:
         env["JOBRUN_QUEUE"] = run.queue
     if run.max_attempts != job.retry.attempts:

@@ -18,7 +18,7 @@ from jobrun.domain.instants import Instant
 from jobrun.domain.run import Exit, Fence, ProcessIdentity
 from jobrun.proc import cgroup, kin
 from jobrun.proc.cgroup import AttemptCgroup
-from jobrun.proc.environment import ATTEMPT, RUN_ID, STORE_ID, WORKER
+from jobrun.proc.environment import RUN_ID, STORE_ID, WORKER
 from jobrun.proc.files import (
     AttemptFiles,
     not_before,
@@ -307,10 +307,10 @@ def is_worker(leader: ProcessIdentity, store_id: str, uid: int) -> bool:
 def find_started(store_id: str, fence: Fence) -> ProcessIdentity | None:
     """The leader of an attempt whose start was intended and not recorded, if it exists and runs.
 
-    It is the session leader with this fence in its environment and the
+    It is the session leader with this run in its environment and the
     attempt's status file as stdin: an escapee is not mistaken for it.
     """
-    wanted = {f"{RUN_ID}={fence.run_id}", f"{STORE_ID}={store_id}", f"{ATTEMPT}={fence.attempt}"}
+    wanted = {f"{RUN_ID}={fence.run_id}", f"{STORE_ID}={store_id}"}
     marks = {mark.encode() for mark in wanted}
     for stat in map(read_stat, pids()):
         if stat is None or stat.session != stat.pid or stat.is_dead:

@@ -30,7 +30,7 @@ class Context:
         self.run_id: int | None = _number(ask("JOBRUN_RUN_ID"))
         """The run's number, as in `jobrun show`."""
         self.attempt: int | None = _number(ask("JOBRUN_ATTEMPT"))
-        """Which try this is, from 1."""
+        """Which try this is, from 1; one that was lost to the host or given back is not counted."""
         self.max_attempts: int | None = _number(ask("JOBRUN_MAX_ATTEMPTS"))
         """How many tries the job has."""
         self.job: str | None = ask("JOBRUN_JOB")

@@ -83,6 +83,7 @@ class Call:
         env = {
             **self.job.env,
             b"JOBRUN_RUN_ID": run,
+            # Unless earlier ones did not count: then it is said beside the fence.
             b"JOBRUN_ATTEMPT": attempt,
             b"JOBRUN_RESULT": prefix + b".result",
             b"JOBRUN_NOTES": prefix + b".notes",

@@ -27,7 +27,7 @@ command = "trap 'echo termed; exit 9' TERM; while :; do sleep 0.2; done"
 [jobs.beat]
 every = "1s"
 overlap = "allow"
-command = 'echo "BEGAN $JOBRUN_RUN_ID $JOBRUN_ATTEMPT" > /dev/ttyS1'
+command = 'fence=${JOBRUN_NOTES%.notes}; echo "BEGAN $JOBRUN_RUN_ID ${fence##*.}" > /dev/ttyS1'
 """
 SUBMIT = "jobrun submit --name asked --json -- true"
 

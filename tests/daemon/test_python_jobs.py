@@ -149,6 +149,52 @@ def test_every_kind_of_job_is_told_the_same(daemon):
     assert seen["warm"].keys() >= {"JOBRUN_QUEUE", "JOBRUN_MAX_ATTEMPTS", "JOBRUN_DATA", "JOBRUN_NOTES"}
 
 
+TRIES = """
+import time, os
+from jobrun.task import context
+
+def tries(gate):
+    us = context()
+    with open(f"{gate}.{us.job}", "a") as file:
+        print(f"try {us.attempt} of {us.max_attempts}", file=file)
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+    assert us.attempt == us.max_attempts
+"""
+
+
+def test_a_try_that_was_given_back_is_not_counted_to_the_job(daemon):
+    """What it is told must answer whether this is its last try; the fence counts every attempt."""
+    say = "echo try $JOBRUN_ATTEMPT of $JOBRUN_MAX_ATTEMPTS"
+    until_gate = "until [ -e {gate} ]; do sleep 0.02; done; test $JOBRUN_ATTEMPT = 2"
+    bodies = {
+        "warm": 'python = "tries:tries"\nargs = ["{gate}"]\nisolation = "warm"',
+        "fresh": 'python = "tries:tries"\nargs = ["{gate}"]\nisolation = "fresh"',
+        "shell": f'command = "{say} >> {{gate}}.$JOBRUN_JOB; {until_gate}"',
+    }
+    tables = (f'[jobs.{name}]\n{body}\nattempts = 2\ndelay = "10ms"\n' for name, body in bodies.items())
+    workers = worker_daemon(daemon, "".join(tables))
+    (workers.code / "tries.py").write_text(TRIES)
+    workers.start()
+    runs = [workers.live.run(name) for name in bodies]
+
+    def told() -> list[list[str]]:
+        paths = [Path(f"{workers.gate}.{name}") for name in bodies]
+        return [path.read_text().splitlines() if path.exists() else [] for path in paths]
+
+    until(lambda: all(told()), "all to begin")
+    workers.live.client.call("stop", mode="kill")
+    assert workers.live.wait() == 0
+    workers.start()
+    until(lambda: all(len(lines) == 2 for lines in told()), "all to begin again")
+    workers.gate.touch()
+    ended = [workers.live.done(run_id) for run_id in runs]
+    assert [(run.status.outcome, run.attempt, run.charged) for run in ended] == [
+        (Outcome.SUCCEEDED, 3, 2)
+    ] * 3
+    assert told() == [["try 1 of 2", "try 1 of 2", "try 2 of 2"]] * 3
+
+
 def test_a_retry_of_its_own(jobs):
     workers = jobs('[jobs.j]\npython = "said:again"\nattempts = 3\ndelay = "10m"\n')
     run = workers.run("j")

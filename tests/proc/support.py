@@ -91,6 +91,7 @@ class Rig:
             status=Starting(OPENED),
             created_at=OPENED,
             attempt=1,
+            charged=1,
         )
         return replace(blank, **fields)  # type: ignore[arg-type]
 

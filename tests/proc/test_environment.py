@@ -21,7 +21,7 @@ def env_of(rig: Rig, run: object = None, **fields: object) -> dict[str, str]:
 
 def test_the_whole_list(rig: Rig) -> None:
     moment = from_datetime(datetime(2026, 10, 25, 1, 30, tzinfo=UTC))
-    run = rig.run(attempt=2, max_attempts=3, queue="gpu", slot=Slot("daily", moment))
+    run = rig.run(attempt=2, charged=2, max_attempts=3, queue="gpu", slot=Slot("daily", moment))
     rig.base = {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",

@@ -69,11 +69,12 @@ def test_the_usual_call_is_its_fence(rig: Rig) -> None:
 
 RUNS: list[dict[str, object]] = [
     {},
-    {"attempt": 3},
+    {"attempt": 3, "charged": 3},
+    {"attempt": 3, "charged": 2, "lost": 1},
     {"data": '{"a": 1}'},
     {"queue": "other", "max_attempts": 7},
     {"slot": Slot("0 3 * * *", 1_700_000_000_000_000)},
-    {"resume_from": "/kept/x", "data": "2", "attempt": 2},
+    {"resume_from": "/kept/x", "data": "2", "attempt": 2, "charged": 2},
 ]
 
 

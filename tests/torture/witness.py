@@ -12,8 +12,12 @@ from pathlib import Path
 SCRIPT = """\
 # job.sh LOCK NAP CODES [stubborn]: CODES are the exit codes of attempt 1, 2, ... ("s9": end by signal 9);
 # the last one is for all that follow.
+# The try that $JOBRUN_ATTEMPT names can be made twice, its fence cannot.
+fence=${JOBRUN_NOTES##*/}
+fence=${fence%.notes}
+attempt=${fence#*.}
 say() {
-\tprintf '%s %s %s %s %s %s %s\\n' "$JOBRUN_RUN_ID" "$JOBRUN_ATTEMPT" "$JOBRUN_JOB" \\
+\tprintf '%s %s %s %s %s %s %s\\n' "$JOBRUN_RUN_ID" "$attempt" "$JOBRUN_JOB" \\
 \t\t"${JOBRUN_SCHEDULED_AT:--}" "$1" "$$" "$2" >> '@WITNESS@'
 }
 if [ "$4" = stubborn ]; then trap '' TERM; fi
@@ -24,16 +28,16 @@ fi
 say start -
 # Only from here on: a TERM before this line would else be an end without a start.
 [ "$4" = stubborn ] || trap 'say end 143; exit 143' TERM
-echo "begun $JOBRUN_RUN_ID.$JOBRUN_ATTEMPT"
+echo "begun $fence"
 sleep "$2"
 codes=$3
 number=1
-while [ "$number" -lt "$JOBRUN_ATTEMPT" ] && [ "$codes" != "${codes#*,}" ]; do
+while [ "$number" -lt "$attempt" ] && [ "$codes" != "${codes#*,}" ]; do
 \tcodes=${codes#*,}
 \tnumber=$((number + 1))
 done
 code=${codes%%,*}
-echo "over $JOBRUN_RUN_ID.$JOBRUN_ATTEMPT with $code"
+echo "over $fence with $code"
 trap '' TERM
 say end "$code"
 case $code in
@@ -47,9 +51,12 @@ MODULE = """\
 import fcntl, os, signal, sys, time
 from jobrun.task import Stopped
 
+def fence():
+    # The try that $JOBRUN_ATTEMPT names can be made twice.
+    return os.path.basename(os.environ["JOBRUN_NOTES"]).split(".")[:2]
+
 def say(what, code):
-    names = ("JOBRUN_RUN_ID", "JOBRUN_ATTEMPT", "JOBRUN_JOB")
-    words = [*(os.environ[name] for name in names), os.environ.get("JOBRUN_SCHEDULED_AT", "-")]
+    words = [*fence(), os.environ["JOBRUN_JOB"], os.environ.get("JOBRUN_SCHEDULED_AT", "-")]
     line = " ".join([*words, what, str(os.getpid()), code]) + "\\n"
     fd = os.open("@WITNESS@", os.O_WRONLY | os.O_APPEND)
     os.write(fd, line.encode())
@@ -65,7 +72,7 @@ def nap(seconds, stubborn):
                 raise
 
 def work(lock, seconds, codes, stubborn=""):
-    name = os.environ["JOBRUN_RUN_ID"] + "." + os.environ["JOBRUN_ATTEMPT"]
+    name = ".".join(fence())
     fd = None
     try:
         if lock != "-":
@@ -83,7 +90,7 @@ def work(lock, seconds, codes, stubborn=""):
             say("end", "44")
             sys.exit(44)
         listed = codes.split(",")
-        code = listed[min(int(os.environ["JOBRUN_ATTEMPT"]), len(listed)) - 1]
+        code = listed[min(int(fence()[1]), len(listed)) - 1]
         print("over", name, "with", code)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         say("end", code)

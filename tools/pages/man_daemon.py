@@ -20,8 +20,9 @@ _VARIABLES = (
     ("JOBRUN_QUEUE", "The queue it runs in."),
     (
         "JOBRUN_ATTEMPT, JOBRUN_MAX_ATTEMPTS",
-        "The number of this attempt, from 1, and how many may count: those lost to the host or interrupted "
-        "by a stop of the daemon do not.",
+        "Which try this is, from 1, and how many there are: the last one if both are equal. An attempt that "
+        "was lost to the host or given back is not counted; the numbers of jobrun show and jobrun logs "
+        "count it.",
     ),
     ("JOBRUN_SCHEDULED_AT", "The due moment in ISO 8601; not set for a run that no schedule brought about."),
     ("JOBRUN_DATA", "A file with the run's data as JSON; not set without data."),
