@@ -138,7 +138,7 @@ class Calls:
         worker.unwritten = call.files.prefix, silent
         outputs = self._keep_output(call) if has_output else ()
         may_have_left = message.get("children") is True or not (worker.is_reaper or not kin.has_strangers())
-        left = self._sweep(call, worker) if may_have_left and not call.job.leave_children else 0
+        left = self._sweep(call, worker) if may_have_left else 0
         report = message.get("report")
         if report is True:
             report = read_tail(call.files.status)
@@ -161,7 +161,7 @@ class Calls:
         """Its worker ended in the middle of it: that is the call's end too, unless it wrote another one."""
         began = self._over(call)
         written = read_status(Path(call.files.status))
-        left = 0 if call.job.leave_children else self._sweep(call, worker)
+        left = self._sweep(call, worker)
         worker.unwritten = None
         outputs = self._keep_output(call)
         report = read_tail(call.files.status) if written is not None else None
@@ -299,7 +299,10 @@ class Calls:
         )
 
     def _sweep(self, call: Call, worker: Worker) -> int:
-        return sweep_call(worker.identity, worker.python, self._marker(call), worker.own_children)
+        if call.job.leave_children and not call.is_stopped:
+            worker.leave(self._marker(call))
+            return 0
+        return sweep_call(worker.identity, worker.python, self._marker(call), worker.spared)
 
     def _remind(self, call: Call, number: int) -> None:
         """The worker has a timer of its own for the soft limit, which can meet no other call; but a job may

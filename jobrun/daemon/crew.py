@@ -17,8 +17,6 @@ from jobrun.domain.instants import Instant
 from jobrun.domain.job import Pool
 from jobrun.domain.run import Exit
 from jobrun.proc.cgroup import Delegated
-from jobrun.proc.spec import Marker
-from jobrun.proc.tree import kill_tree
 from jobrun.proc.workerspec import WorkerKind
 
 # A worker that was told to end and makes no call is given this long, in seconds.
@@ -95,7 +93,7 @@ class Crew:
     def end(self, worker: Worker, why: str) -> None:
         """KILL one that does not end by itself; its end is seen as every other one."""
         self._tell("worker.killed", worker, level="warning", why=why)
-        kill_tree(worker.identity, Marker(0, self._setting.store_id))
+        worker.kill(self._setting.store_id)
 
     def part_with(self, worker: Worker, exit: Exit, *, has_heirs: bool) -> None:
         """Its calls are seen to: say how it ended, if it was not told to, and leave nothing of it.
@@ -131,7 +129,7 @@ class Crew:
         for worker in self:
             self._stop_listening(worker)
             if worker.current is None:
-                kill_tree(worker.identity, Marker(0, self._setting.store_id))
+                worker.kill(self._setting.store_id)
                 worker.bury()
             else:
                 worker.close()

@@ -25,7 +25,7 @@ from jobrun.proc.regular import read_regular
 from jobrun.proc.spawn import Child, start
 from jobrun.proc.spec import Marker
 from jobrun.proc.spool import drop_worker_files
-from jobrun.proc.tree import living_below, sweep
+from jobrun.proc.tree import kill_rest, kill_tree, left_by_call, living_below, sweep
 from jobrun.proc.workerspec import (
     LARGEST_DATAGRAM,
     CallFiles,
@@ -91,6 +91,8 @@ class Worker:
         self.python: ProcessIdentity | None = None
         self.is_reaper = False
         self.own_children: frozenset[tuple[int, int]] = frozenset()
+        self.left: set[tuple[int, int]] = set()
+        self.left_by: set[Marker] = set()
         self.version = ""
         self.calls: dict[str, Call] = {}
         self.by_job: dict[str, int] = {}
@@ -233,6 +235,25 @@ class Worker:
         stat = read_stat(pid)
         return stat is not None and stat.session == self.identity.pid
 
+    @property
+    def spared(self) -> frozenset[tuple[int, int]]:
+        """The processes of its session that the end of a call does not end."""
+        return self.own_children | self.left
+
+    def leave(self, marker: Marker) -> None:
+        """The call with this marker is over and may leave its children: they outlive the worker too."""
+        found = left_by_call(self.identity, self.python, marker, self.spared)
+        if found:
+            self.left |= found
+            self.left_by.add(marker)
+
+    def kill(self, store_id: str) -> None:
+        """End it and what is its own."""
+        if self.left:
+            kill_rest(self.identity, self.left, self.left_by)
+        else:
+            kill_tree(self.identity, Marker(0, store_id))
+
     def poll(self) -> Exit | None:
         """How it ended, or None while it runs."""
         return self.child.poll()
@@ -265,7 +286,10 @@ class Worker:
 
     def bury(self, *, has_heirs: bool = False) -> None:
         """It has ended: nothing of its own stays, but for its status if that is also the end of a call."""
-        sweep(self.identity, Marker(0, ""))
+        if self.left:
+            kill_rest(self.identity, self.left, self.left_by)
+        else:
+            sweep(self.identity, Marker(0, ""))
         if not has_heirs:
             drop_worker_files(self.child.files.status)
         drop_paths(self.revoked.values())

@@ -32,7 +32,9 @@ from jobrun.proc.spec import Marker
 
 __all__ = [
     "become_subreaper",
+    "kill_rest",
     "kill_tree",
+    "left_by_call",
     "living_below",
     "reap_strangers",
     "signal_main",
@@ -155,6 +157,35 @@ def sweep_call(
         return [stat for stat in tree(leader, marker) if (stat.pid, stat.start_ticks) not in spared]
 
     return _kill_all(left, 0, patience)
+
+
+def left_by_call(
+    leader: ProcessIdentity,
+    python: ProcessIdentity | None,
+    marker: Marker,
+    kept: Collection[tuple[int, int]] = (),
+) -> set[tuple[int, int]]:
+    """What `sweep_call` would KILL now, as (pid, start): for a call that may leave its children."""
+    spared = {(one.pid, one.start_ticks) for one in (leader, python) if one is not None}
+    return {(stat.pid, stat.start_ticks) for stat in tree(leader, marker)} - spared - set(kept)
+
+
+def kill_rest(leader: ProcessIdentity, kept: Collection[tuple[int, int]], markers: Iterable[Marker]) -> None:
+    """KILL a worker's tree, living or ended, but for what its calls were allowed to leave.
+
+    That is the processes in `kept`, those that carry a marker, and what descends from either.
+    """
+    wanted = [_marks(marker) for marker in markers]
+
+    def rest_of() -> list[ProcStat]:
+        found = tree(leader, Marker(0, ""))
+        marked = {pid for pid, env in environments(found).items() if any(marks <= env for marks in wanted)}
+        everyone = _all_processes(leader.start_ticks)
+        roots = marked | {stat.pid for stat in everyone if (stat.pid, stat.start_ticks) in kept}
+        spared = {stat.pid for stat in _relatives(everyone, None, roots)}
+        return [stat for stat in found if stat.pid not in spared]
+
+    _kill_all(rest_of, 0, PATIENCE)
 
 
 def living_below(leader: ProcessIdentity, python: ProcessIdentity) -> frozenset[tuple[int, int]]:

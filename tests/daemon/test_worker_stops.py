@@ -114,6 +114,95 @@ def test_what_a_call_leaves_behind_is_killed_and_counted(workers):
     assert workers.run("add").status.outcome is Outcome.SUCCEEDED
 
 
+LEAVE = """
+[pools.default]
+on_worker_start = "hooks:start"
+
+[defaults.env]
+OWN = "{gate}.own"
+
+[jobs.litter]
+python = "tasks:litter"
+
+[jobs.leaves]
+python = "leaving:leaves"
+leave_children = true
+
+[jobs.dies]
+python = "leaving:dies"
+leave_children = true
+
+[jobs.stays]
+python = "leaving:stays"
+leave_children = true
+grace = "1s"
+"""
+LEAVING = '''
+import os, subprocess, time
+
+def leaves():
+    """One that stays near, one in a session of its own, one that is a mere fork."""
+    near = subprocess.Popen(["sh", "-c", "sleep 300 & wait"])
+    away = subprocess.Popen(["setsid", "sh", "-c", "sleep 300 & wait"])
+    forked = os.fork()
+    if not forked:
+        os.setsid()
+        time.sleep(300)
+        os._exit(0)
+    print(near.pid, away.pid, forked, flush=True)
+
+def dies():
+    leaves()
+    os._exit(3)
+
+def stays():
+    leaves()
+    while True:
+        time.sleep(1)
+'''
+HOOKS = """
+import os, subprocess
+
+def start():
+    with open(os.environ["OWN"], "a") as file:
+        print(subprocess.Popen(["setsid", "sleep", "300"]).pid, file=file)
+"""
+
+
+@pytest.fixture
+def leaving(daemon):
+    workers = worker_daemon(daemon, LEAVE)
+    (workers.code / "leaving.py").write_text(LEAVING)
+    (workers.code / "hooks.py").write_text(HOOKS)
+    return workers.start()
+
+
+@pytest.mark.parametrize("job", ["leaves", "dies"])
+def test_children_left_on_purpose_outlive_run_and_worker(leaving, job):
+    """What the worker's hook had started, and what other calls leave, goes all the same."""
+    run = leaving.run(job)
+    left = [int(word) for word in leaving.printed(run.id).split()]
+    own = int(Path(f"{leaving.gate}.own").read_text())
+    assert leaving.live.history.attempts(run.id)[-1].end.left_behind == 0
+    leaving.gone(own)
+    until(lambda: leaving.workers() == [], "the worker to be parted with")
+    assert list(map(is_running, left)) == [True] * 3
+    litter = leaving.run("litter")
+    leaving.gone(int(leaving.printed(litter.id)))
+    assert leaving.live.stop() == 0
+    assert list(map(is_running, left)) == [True] * 3
+
+
+def test_a_stop_ends_children_that_may_be_left(leaving):
+    run_id = leaving.live.run("stays")
+    leaving.pid_in(run_id)
+    left = [int(word) for word in leaving.printed(run_id).split()]
+    assert len(left) == 3
+    leaving.live.client.call("cancel", runs=[run_id])
+    assert leaving.live.done(run_id).status.outcome is Outcome.CANCELLED
+    leaving.gone(*left)
+
+
 def test_a_call_outlives_its_daemon(workers):
     run_id = workers.live.run("hold")
     pid = workers.pid_in(run_id)
