@@ -99,7 +99,7 @@ def why(row: RunRow, look: Look) -> str:
         case Queued():
             return look.waits.words(run)
         case Starting():
-            return ""
+            return look.waits.starting_words(run, look.now)
         case Running():
             return f"pid {status.process.pid}"
         case Stopping():

@@ -9,7 +9,7 @@ from jobrun.cli.words import DELAYS, TRIGGERS, cause_words
 from jobrun.domain.instants import SECOND
 from jobrun.domain.outages import Outage
 from jobrun.domain.records import Paused
-from jobrun.domain.run import Delayed, Done, Outcome, Queued, Trigger
+from jobrun.domain.run import Delayed, Done, Outcome, Queued, Starting, Trigger
 from jobrun.domain.why import Verdict
 from jobrun.store.views import RunRow
 
@@ -157,8 +157,11 @@ def run_words(row: RunRow, out: Answer, look: Look, late: int | None = None) -> 
         joint = " and" if row.started_at is not None else ""
         return f"{begun}{joint} {ended}{took}{_because(words)}"
     if run.has_process:
+        is_starting = isinstance(status, Starting) and not out.is_down
+        waits = look.waits.starting_words(run, look.now) if is_starting else ""
         recorded = " as last recorded" if out.is_down else ""
-        return f"{begun}{' and' if row.started_at is not None else ''} is {run.state}{recorded}"
+        told = f"{run.state}{recorded}{': it ' + waits if waits else ''}"
+        return f"{begun}{' and' if row.started_at is not None else ''} is {told}"
     return f"{begun}{' and' if row.started_at is not None else ''} waits: {waiting_words(row, out, look)}"
 
 
@@ -175,10 +178,7 @@ def waiting_words(row: RunRow, out: Answer, look: Look) -> str:
         for what in ("spawn", "store"):
             if (out.daemon or {}).get(what) not in (None, "ok"):
                 return f"the host is in trouble: {(out.daemon or {})[what]}"
-        earlier = [other for other in out.runs if other.run.has_process and other.run.id != run.id]
-        if earlier:
-            return f"for run {earlier[0].run.id} of this job to end"
-        return f"for a place in queue {run.queue}"
+        return look.waits.words(run).removeprefix("waits ")
     return run.state
 
 

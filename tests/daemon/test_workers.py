@@ -388,3 +388,39 @@ def logged(workers: WorkerDaemon, event: str) -> set[int]:
     """The runs of which the log says this."""
     lines = [line.split() for line in workers.live.log().splitlines() if event in line]
     return {int(word.removeprefix("run=")) for words in lines for word in words if word.startswith("run=")}
+
+
+def test_a_run_that_waits_for_a_worker_is_said_to(daemon):
+    workers = worker_daemon(daemon, "[pools.default]\nmax = 1\n" + JOBS).start()
+    first = workers.live.run("hold")
+    workers.pid_in(first)
+    workers.live.run("hold")
+    words = "waits for a worker of pool default (1 of 1 at work)"
+    assert words in workers.live.cli("status").stdout
+    told = workers.live.cli("why", "hold", "--last").stdout
+    assert words.replace("waits", "waits:") in told
+    workers.gate.touch()
+
+
+HOOK = """
+import os, time
+
+def start():
+    while not os.path.exists(os.environ["GATE"]):
+        time.sleep(0.01)
+"""
+
+
+def test_a_run_whose_worker_does_not_get_ready_is_said_to_wait_for_it(daemon):
+    workers = worker_daemon(
+        daemon,
+        '[pools.default]\nmax = 1\non_worker_start = "hooks:start"\n[defaults.env]\nGATE = "{gate}"\n' + JOBS,
+    )
+    (workers.code / "hooks.py").write_text(HOOK)
+    workers.start()
+    run_id = workers.live.run("add")
+    words = "waits for a worker of pool default that is starting (imports, on_worker_start)"
+    until(lambda: words in workers.live.cli("status").stdout, "status to say so")
+    assert f"is starting: it {words}" in workers.live.cli("why", "add", "--last").stdout
+    workers.gate.touch()
+    assert workers.live.done(run_id).status.outcome is Outcome.SUCCEEDED
