@@ -7,7 +7,7 @@ not answer, the built-in rule holds.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,13 @@ class Policies:
         self._log = setting.log
         self._crew = Crew(setting, heard=self._hear, listened=lambda _worker: None, ended=self._ended)
         self._asked: dict[str, _Asked] = {}
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(self._crew)
+
+    def end(self, worker: Worker, why: str) -> None:
+        """KILL one that was dismissed and does not come to its end."""
+        self._crew.end(worker, why)
 
     def wanted(self, pool: Pool) -> int | None:
         """How many workers the pool's function wants; None where the built-in rule holds."""

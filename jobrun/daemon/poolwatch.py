@@ -16,6 +16,7 @@ from jobrun.daemon.crew import FAREWELL
 from jobrun.daemon.inbox import Happened
 from jobrun.daemon.policy import Policies
 from jobrun.daemon.pools import Pools
+from jobrun.daemon.strays import Strays
 from jobrun.daemon.worker import Worker
 from jobrun.domain.events import GraceOver, MemoryExceeded
 from jobrun.domain.instants import Instant, seconds
@@ -39,6 +40,7 @@ class PoolWatch:
         *,
         post: Callable[[Happened], None],
         book: Book,
+        strays: Strays,
         now: Callable[[], Instant],
         log: Callable[..., None],
     ) -> None:
@@ -47,6 +49,7 @@ class PoolWatch:
         self._post = post
         self._policies = policies
         self._book = book
+        self._strays = strays
         self._now = now
         self._log = log
         self._timer: asyncio.TimerHandle | None = None
@@ -58,7 +61,10 @@ class PoolWatch:
             self._weigh(worker)
             self._look_at_age(worker, now)
             self._look_for_stall(worker, now)
-            self._look_for_end(worker, now)
+            self._look_for_end(self._pools, worker, now)
+        for worker in self._policies:
+            self._look_for_end(self._policies, worker, now)
+        self._strays.look(now)
         self._ask_policies()
         self._pools.shrink(now)
         if any(pool.min or pool.autoscaler for pool in self._book.plan.pools.values()):
@@ -127,18 +133,18 @@ class PoolWatch:
         if most is not None and now - worker.started > seconds(most):
             self._pools.retire(worker, "it is old")
 
-    def _look_for_end(self, worker: Worker, now: float) -> None:
+    def _look_for_end(self, owner: Pools | Policies, worker: Worker, now: float) -> None:
         """One whose hooks do not come to an end would hold its place in the pool for ever."""
         if worker.calls:
             return
         if not worker.is_retiring:
             if worker.python is None and now - worker.started > _LONGEST_START:
-                self._pools.end(worker, f"it is not ready after {_LONGEST_START:g} s")
+                owner.end(worker, f"it is not ready after {_LONGEST_START:g} s")
             return
         if worker.retiring_since is None:
             worker.retiring_since = now
         elif now - worker.retiring_since > FAREWELL:
-            self._pools.end(worker, f"it has not ended after {FAREWELL:g} s")
+            owner.end(worker, f"it has not ended after {FAREWELL:g} s")
 
     def _look_for_stall(self, worker: Worker, now: float) -> None:
         stat = read_stat(worker.python.pid) if worker.python is not None and worker.calls else None

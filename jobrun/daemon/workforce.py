@@ -16,6 +16,7 @@ from jobrun.daemon.limitwatch import LimitWatch
 from jobrun.daemon.policy import Policies
 from jobrun.daemon.pools import Pools
 from jobrun.daemon.poolwatch import PoolWatch
+from jobrun.daemon.strays import Strays
 from jobrun.domain.instants import Instant
 from jobrun.proc.cgroup import Delegated
 
@@ -69,6 +70,8 @@ def build_workforce(
         environ=environ,
     )
     engine.book.room_in = pools.room
-    watch = PoolWatch(pools, calls, policies, post=post, book=engine.book, now=now, log=log)
+    watch = PoolWatch(
+        pools, calls, policies, post=post, book=engine.book, strays=Strays(store_id, log), now=now, log=log
+    )
     calls.on_begun = watch.look_soon
     return Workforce(limits, calls, pools, watch)

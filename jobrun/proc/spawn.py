@@ -34,7 +34,7 @@ from jobrun.proc.refusal import SpawnRefused, errno_words, refused
 from jobrun.proc.spec import CALL_FD, AttemptSpec
 from jobrun.proc.spool import worker_exit
 
-__all__ = ["Child", "SpawnRefused", "adopt", "find_started", "read_status", "start"]
+__all__ = ["Child", "SpawnRefused", "adopt", "find_started", "find_workers", "read_status", "start"]
 
 # Descriptors kept for the store, the control socket and the reading of job files.
 _SPARE_FILES = 16
@@ -310,13 +310,21 @@ def find_started(store_id: str, fence: Fence) -> ProcessIdentity | None:
     It is the session leader with this run in its environment and the
     attempt's status file as stdin: an escapee is not mistaken for it.
     """
-    wanted = {f"{RUN_ID}={fence.run_id}", f"{STORE_ID}={store_id}"}
-    marks = {mark.encode() for mark in wanted}
+    return next(_leaders({f"{RUN_ID}={fence.run_id}", f"{STORE_ID}={store_id}"}, str(fence)), None)
+
+
+def find_workers(store_id: str) -> list[ProcessIdentity]:
+    """The leaders of all warm workers of this store, whichever daemon started them."""
+    return list(_leaders({f"{STORE_ID}={store_id}"}, "0.*"))
+
+
+def _leaders(marks: set[str], fence: str) -> Iterator[ProcessIdentity]:
+    """The session leaders with these in their environment, and such an attempt's status file as stdin."""
+    wanted = {mark.encode() for mark in marks}
     for stat in map(read_stat, pids()):
         if stat is None or stat.session != stat.pid or stat.is_dead:
             continue
         with suppress(OSError):
-            stdin = str(Path(f"/proc/{stat.pid}/fd/0").readlink()).removesuffix(" (deleted)")
-            if stdin.endswith(f"/{fence}.status") and marks <= environments([stat]).get(stat.pid, set()):
-                return ProcessIdentity(stat.pid, stat.start_ticks, boot_id())
-    return None
+            stdin = Path(str(Path(f"/proc/{stat.pid}/fd/0").readlink()).removesuffix(" (deleted)"))
+            if stdin.match(f"{fence}.status") and wanted <= environments([stat]).get(stat.pid, set()):
+                yield ProcessIdentity(stat.pid, stat.start_ticks, boot_id())

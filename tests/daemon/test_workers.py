@@ -424,3 +424,37 @@ def test_a_run_whose_worker_does_not_get_ready_is_said_to_wait_for_it(daemon):
     assert f"is starting: it {words}" in workers.live.cli("why", "add", "--last").stdout
     workers.gate.touch()
     assert workers.live.done(run_id).status.outcome is Outcome.SUCCEEDED
+
+
+@pytest.fixture
+def thinking(daemon):
+    """A pool whose rule for the number of workers never answers; and the pids of those that were asked."""
+    workers = worker_daemon(daemon, '[pools.default]\nautoscaler = "scaling:policy"\n' + JOBS)
+    asked = workers.live.directory / "asked"
+    asked.touch()
+    (workers.code / "scaling.py").write_text(
+        "import os, time\n"
+        "def policy(backlog, busy, least, most):\n"
+        f"    with open({str(asked)!r}, 'a') as file:\n"
+        "        print(os.getpid(), file=file)\n"
+        "    time.sleep(300)\n"
+    )
+    return workers.start(), lambda: [int(pid) for pid in asked.read_text().split()]
+
+
+def test_a_reload_ends_a_rule_that_never_answers(thinking):
+    workers, asked = thinking
+    first = until(asked, "the rule to be asked")
+    workers.live.client.call("reload")
+    until(lambda: asked() > first, "another process to be asked")
+    workers.gone(*first)
+
+
+def test_a_rule_that_never_answers_ends_with_its_daemons_successor(thinking):
+    workers, asked = thinking
+    first = until(asked, "the rule to be asked")
+    workers.live.kill()
+    assert is_running(first[0])
+    workers.start()
+    workers.gone(*first)
+    assert "its daemon has died" in workers.live.log()
