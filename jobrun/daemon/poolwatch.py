@@ -26,6 +26,8 @@ from jobrun.proc.identity import read_stat, resident_memory
 _QUICK = 0.05
 # A worker that has not said that it is ready after this long, in seconds, never will be.
 _LONGEST_START = 600.0
+# And that long is worth a line in the log.
+_LONG_START = 10.0
 _STOPPED = "Tt"
 
 
@@ -138,6 +140,7 @@ class PoolWatch:
         if worker.calls:
             return
         if not worker.is_retiring:
+            self._look_at_start(worker, now)
             if worker.python is None and now - worker.started > _LONGEST_START:
                 owner.end(worker, f"it is not ready after {_LONGEST_START:g} s")
             return
@@ -145,6 +148,20 @@ class PoolWatch:
             worker.retiring_since = now
         elif now - worker.retiring_since > FAREWELL:
             owner.end(worker, f"it has not ended after {FAREWELL:g} s")
+
+    def _look_at_start(self, worker: Worker, now: float) -> None:
+        """One that takes long to be ready is told of once: runs wait for it, their limits do not count."""
+        if worker.python is None and not worker.is_late and now - worker.started > _LONG_START:
+            worker.is_late = True
+            self._log(
+                "worker.late",
+                level="warning",
+                pool=worker.pool.name,
+                worker=worker.number,
+                pid=worker.identity.pid,
+                on_worker_start=worker.pool.on_start,
+                why=f"it is not ready after {_LONG_START:g} s; it is killed after {_LONGEST_START:g} s",
+            )
 
     def _look_for_stall(self, worker: Worker, now: float) -> None:
         stat = read_stat(worker.python.pid) if worker.python is not None and worker.calls else None

@@ -103,6 +103,7 @@ class Worker:
         self.is_retiring = False
         self.retiring_since: float | None = None
         self.has_failed = False
+        self.is_late = False
         self.stopped_since: float | None = None
         self.is_stalled = False
         self._channel = channel

@@ -422,6 +422,8 @@ def test_a_run_whose_worker_does_not_get_ready_is_said_to_wait_for_it(daemon):
     words = "waits for a worker of pool default that is starting (imports, on_worker_start)"
     until(lambda: words in workers.live.cli("status").stdout, "status to say so")
     assert f"is starting: it {words}" in workers.live.cli("why", "add", "--last").stdout
+    until(lambda: "worker.late" in workers.live.log(), "a warning")
+    assert workers.live.see(run_id).state == "starting"
     workers.gate.touch()
     assert workers.live.done(run_id).status.outcome is Outcome.SUCCEEDED
 

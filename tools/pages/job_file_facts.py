@@ -4,8 +4,9 @@ from jobrun.conf.schema import Option
 
 FILE_RULES = (
     "The job file is TOML in UTF-8. Files named *.toml in the directory jobs.d beside it are read too, in "
-    "the order of their names. All of them are checked as one, and jobrun check names every problem with its "
-    "file and line; a daemon never follows a file with a problem.",
+    "the order of their names; they may hold jobs and templates only. All of them are checked as one, "
+    "and jobrun check names every problem with its file and line; a daemon never follows a file with a "
+    "problem.",
     "A file that a person wrote is never changed. jobrun add writes a file of its own for each job into "
     "jobs.d.",
 )

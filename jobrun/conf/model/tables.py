@@ -63,11 +63,12 @@ class PoolTable(Table):
         "Replaces a worker that is older than this, after its call.", "12h", "duration", "none"
     )
     on_worker_start: v.Function | None = option(
-        "A function each worker calls before its first call: to load a model, to open a connection.",
+        "A function each worker calls before its first call: to load a model, to open a connection. A worker "
+        "that is not ready after 10 min is killed.",
         "app.tasks:warm_up",
     )
     on_worker_stop: v.Function | None = option(
-        "A function each worker calls before it ends.", "app.tasks:close_all"
+        "A function each worker calls before it ends, in 10 s at most.", "app.tasks:close_all"
     )
     prefetch: v.Few | None = option(
         "How many calls may wait in a worker behind the one it makes; three times as many are admitted and "
