@@ -49,10 +49,14 @@ def judge(run: Run, exit: Exit, job: Job, *, oom: bool = False, report: Report |
 
 
 def raised_in(exit: Exit, report: Report | None) -> Raised | None:
-    """The exception that ended the attempt, if the exit code agrees with its report."""
-    if report is None or exit.exit_code not in (RAISED, NOTHING_TO_CALL, TRY_AGAIN):
+    """The exception that ended the attempt, if the exit code agrees with its report.
+
+    `sys.exit(n)` is an exit code, whichever n is.
+    """
+    if report is None or report.error is None or exit.exit_code not in (RAISED, NOTHING_TO_CALL, TRY_AGAIN):
         return None
-    return report.error
+    raised = report.error
+    return None if raised.type == "SystemExit" and _is_number(raised.message) else raised
 
 
 def failure_of(end: AttemptEnd, exit: Exit, report: Report | None) -> Failure:
@@ -112,6 +116,10 @@ def _raised_verdict(raised: Raised, job: Job) -> tuple[Outcome, Cause, str]:
         )
     words = f"{raised.short_type}: {raised.message}" if raised.message else raised.short_type
     return Outcome.FAILED, Cause.EXCEPTION, _one_line(words)
+
+
+def _is_number(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
 
 
 def _one_line(text: str) -> str:

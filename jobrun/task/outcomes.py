@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _UNITS = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _UNITS["w"] = 7 * _UNITS["d"]
-_LONGEST = 100 * 366 * _UNITS["d"]
+LONGEST = 100 * 366 * _UNITS["d"]
 
 
 class Retry(Exception):
@@ -83,7 +83,7 @@ def _microseconds(span: float | str | timedelta) -> int:
     if isinstance(span, bool) or not isinstance(span, (int, float, str)):
         raise ValueError('a wait is written "90s", "1h30m", "7d", or as seconds')
     total = _read(span) if isinstance(span, str) else span * 1_000_000
-    if not 0 <= total <= _LONGEST:
+    if not 0 <= total <= LONGEST:
         raise ValueError("a wait cannot be negative, or longer than a hundred years")
     return round(total)
 

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-from jobrun.task.outcomes import BadCall, BadResult, Dead, Retry, SoftTimeout, Stopped
+from jobrun.task.outcomes import LONGEST, BadCall, BadResult, Dead, Retry, SoftTimeout, Stopped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ TRY_AGAIN = 75
 _LONGEST_MESSAGE = 2_000
 _LONGEST_TRACE = 64 << 10
 _LONGEST_CHAIN = 20
+# Raised by a signal at any moment. Whatever else an exception does when it is looked at does not end the run.
+_BY_SIGNAL = (SoftTimeout, Stopped)
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _MACHINERY = ("<frozen importlib", "<frozen runpy")
 
@@ -62,11 +64,17 @@ def error_facts(error: BaseException, trace: str) -> dict[str, Any]:
     return {
         "type": _names(kinds[0])[0] if _module(kinds[0]) == "builtins" else _names(kinds[0])[1],
         "bases": list(dict.fromkeys(bases)),
-        "message": _message(error),
+        "message": message_of(error),
         "traceback": _clipped(trace),
-        "retry_in": getattr(error, "retry_in", None) if isinstance(error, Retry) else None,
+        "retry_in": _wait(error) if isinstance(error, Retry) else None,
         "final": isinstance(error, Dead),
     }
+
+
+def _wait(error: Retry) -> int | None:
+    """The wait it asks for; a class of the job's may have made anything of that."""
+    wait = getattr(error, "retry_in", None)
+    return wait if type(wait) is int and 0 <= wait <= LONGEST else None
 
 
 def traceback_text(error: BaseException) -> str:
@@ -75,7 +83,7 @@ def traceback_text(error: BaseException) -> str:
     An error of ours that no line of the job's raised is one sentence; sys.exit has none.
     """
     if isinstance(error, SystemExit):
-        return "" if error.code is None or isinstance(error.code, int) else f"{_message(error)}\n"
+        return "" if error.code is None or isinstance(error.code, int) else f"{message_of(error)}\n"
     trace = _own_frames(error.__traceback__)
     link: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
@@ -88,9 +96,11 @@ def traceback_text(error: BaseException) -> str:
         import traceback
 
         return _clean("".join(traceback.format_exception(type(error), error, trace)))
-    except Exception:
+    except _BY_SIGNAL:
+        raise
+    except BaseException:
         # An exception can break everything that looks at it.
-        return f"{_names(_kinds(type(error))[0])[1]}: {_message(error)}\n"
+        return f"{_names(_kinds(type(error))[0])[1]}: {message_of(error)}\n"
 
 
 def say(text: str) -> None:
@@ -100,7 +110,9 @@ def say(text: str) -> None:
             sys.stdout.flush()
         sys.stderr.write(text)
         sys.stderr.flush()
-    except Exception:
+    except _BY_SIGNAL:
+        raise
+    except BaseException:
         # The job may have put anything in place of its streams.
         _write_all(text.encode("utf-8", "backslashreplace"))
 
@@ -155,14 +167,19 @@ def _names(kind: type) -> tuple[str, str]:
 def _module(kind: type) -> str:
     try:
         return str(kind.__module__)
-    except Exception:
+    except _BY_SIGNAL:
+        raise
+    except BaseException:
         return "?"
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """The text of an exception, whatever its class makes of it."""
     try:
         text = str(error)
-    except Exception:
+    except _BY_SIGNAL:
+        raise
+    except BaseException:
         return "<its text cannot be had: str() of the exception fails>"
     if len(text) > _LONGEST_MESSAGE:
         text = text[: _LONGEST_MESSAGE - 1] + "…"
