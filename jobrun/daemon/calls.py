@@ -13,6 +13,7 @@ from typing import Any
 
 from jobrun.conf.paths import Places
 from jobrun.daemon.begin import begin_of, end_after
+from jobrun.daemon.hearing import without_report
 from jobrun.daemon.inbox import Happened
 from jobrun.daemon.limitwatch import LimitWatch
 from jobrun.daemon.worker import STREAMS, Call, Worker
@@ -139,9 +140,10 @@ class Calls:
         outputs = self._keep_output(call) if has_output else ()
         may_have_left = message.get("children") is True or not (worker.is_reaper or not kin.has_strangers())
         left = self._sweep(call, worker) if may_have_left else 0
+        if message.get("report") is True:
+            tail = read_tail(call.files.status)
+            message = without_report(message) if tail is None else {**message, "report": tail}
         report = message.get("report")
-        if report is True:
-            report = read_tail(call.files.status)
         at = whole(message.get("at"))
         exit = Exit(
             ended_at=self._now() if at is None else at,

@@ -5,17 +5,17 @@ sent; the first of them may have begun, the others certainly have not.
 """
 
 import asyncio
-import json
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from jobrun.daemon.hearing import read_messages
 from jobrun.domain.instants import Instant, seconds
 from jobrun.domain.job import Job, Pool
+from jobrun.domain.records import storable
 from jobrun.domain.run import Exit, Fence, ProcessIdentity, Run
 from jobrun.proc import kin
 from jobrun.proc.cgroup import Delegated
@@ -44,8 +44,6 @@ _MOST_ENTRIES = LARGEST_DATAGRAM - 256
 # One for all workers: a message is read and understood before the next one is.
 _BUFFER = bytearray(LARGEST_DATAGRAM * 2)
 _VIEW = memoryview(_BUFFER)
-# `json.loads` without its questions about what it is given.
-_understood = json.JSONDecoder().raw_decode
 
 
 @dataclass(slots=True, eq=False)
@@ -211,18 +209,13 @@ class Worker:
                 return
             if not size:
                 return
-            with suppress(ValueError, RecursionError):
-                told, _ = _understood(str(_VIEW[:size], "utf-8"))
-                # The end of one call and the begin of the next come together.
-                for message in told if isinstance(told, list) else (told,):
-                    if isinstance(message, dict):
-                        yield message
+            yield from read_messages(_VIEW[:size])
 
     def note_ready(self, message: Mapping[str, Any]) -> bool:
         """It has started; False if the process it names is not there."""
         pid = message.get("pid")
         self.python = identify(pid) if isinstance(pid, int) and self._is_of_session(pid) else None
-        self.version = str(message.get("python", ""))
+        self.version = storable(str(message.get("python", "")))
         self.is_reaper = message.get("reaper") is True
         if self.python is None:
             return False

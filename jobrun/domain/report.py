@@ -2,11 +2,12 @@
 
 The rule: job code can write all of this, so nothing here is believed beyond its
 form. What is odd is taken as not said, never an error; texts are made storable
-and clipped.
+and clipped. What is kept as JSON, any reader of JSON can read again.
 """
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, field
 
@@ -17,6 +18,10 @@ from jobrun.domain.value import value
 # Made once: `json.dumps` makes an encoder for each call.
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 LARGEST_RESULT = 1 << 20  # bytes of JSON text
+# The same as in task/results. An interpreter reads some 1,000 levels, and can be told to read 640 digits.
+DEEPEST, MOST_DIGITS = 100, 600
+_LONG_NUMBER = re.compile(rf"(?<![0-9])[0-9]{{{MOST_DIGITS + 1}}}")
+_NO_BRACKETS = re.compile(r"[^][{}]+")
 _LONGEST_NAME = 300
 _LONGEST_MESSAGE = 2_000
 _LONGEST_TRACE = 64 << 10
@@ -95,10 +100,30 @@ def read_report(mapping: object) -> Report:
 
 def result_text(value: object) -> str | None:
     """A result as compact JSON text; None if there is none, if it is not JSON, or if it is too large."""
-    if value is None:
-        return None
+    return None if value is None else json_text(value)
+
+
+def json_text(value: object) -> str | None:
+    """A value as compact JSON text; None if it is not JSON, too large, or not for every reader."""
     text = _json(value)
-    return text if text is not None and len(text.encode()) <= LARGEST_RESULT else None
+    if text is None or len(text.encode()) > LARGEST_RESULT or why_unreadable(text):
+        return None
+    return text
+
+
+def why_unreadable(text: str) -> str:
+    """What keeps some readers of JSON from reading this text of JSON, said of it; empty if nothing does."""
+    if len(text) <= 2 * DEEPEST:
+        return ""
+    bare = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
+    if _LONG_NUMBER.search(bare):
+        return f"has a whole number of more than {MOST_DIGITS} digits"
+    if bare.count("[") + bare.count("{") <= DEEPEST:
+        return ""
+    brackets = _NO_BRACKETS.sub("", bare).replace("{", "[").replace("}", "]")
+    for _ in range(DEEPEST):
+        brackets = brackets.replace("[]", "")
+    return f"is nested too deeply, more than {DEEPEST} levels" if brackets else ""
 
 
 def read_raised(mapping: object) -> Raised | None:
@@ -142,13 +167,12 @@ def sentence_of(value: object) -> str:
 
 
 def canonical(value: object) -> str | None:
-    """A value as JSON text with its keys in order; None if it is not JSON."""
+    """A value as JSON text with its keys in order; None if it is not JSON, or not for every reader."""
     try:
-        return storable(
-            json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        )
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         return None
+    return None if why_unreadable(text) else storable(text)
 
 
 def raised_text(raised: Raised) -> str:
@@ -162,11 +186,9 @@ def progress_text(progress: Progress) -> str:
 
 
 def _json(value: object) -> str | None:
-    if type(value) is int:
-        return str(value)
     # What `storable` makes of half a surrogate pair is its escape in JSON too.
     try:
-        return storable(_encode(value))
+        return str(value) if type(value) is int else storable(_encode(value))
     except (TypeError, ValueError, RecursionError):
         return None
 
@@ -193,15 +215,19 @@ def read_span(value: object) -> Duration | None:
 
 
 def _percent(value: object) -> float | None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return None
-    return min(max(float(value), 0.0), 100.0)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of some hundred digits
+        return None
+    return min(max(number, 0.0), 100.0) if math.isfinite(number) else None
 
 
 def _meta(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         return {}
-    text = _json(dict(value))
+    text = json_text(dict(value))
     if text is None or len(text) > _LONGEST_META:
         return {}
     found: dict[str, object] = json.loads(text)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobrun.domain.instants import Instant
-from jobrun.domain.report import Progress, Report, read_progress, read_report, read_span
+from jobrun.domain.report import Progress, Report, json_text, read_progress, read_report, read_span
 from jobrun.domain.run import Exit, Fence, ProcessIdentity
 from jobrun.proc.account import Account
 from jobrun.proc.files import STATUS_SIZE, AttemptFiles, first_mark_at, read_status
@@ -22,7 +22,8 @@ from jobrun.proc.refusal import SpawnRefused, refused
 from jobrun.proc.regular import is_in_the_way, make_regular, open_regular, read_regular, remove_file
 
 LARGEST_REPORT = 4 << 20
-_LARGEST_RESULT = 1 << 20
+# A result as it may lie in its file: with blanks, and escapes where UTF-8 needs a third of that.
+_LARGEST_RESULT = 3 << 20
 _SLOT = 1024
 # Of an INTEGER in SQLite, and of a process: PID_MAX_LIMIT on 64 bits (proc(5)).
 _LARGEST_INTEGER, _LARGEST_PID = (1 << 63) - 1, 1 << 22
@@ -212,8 +213,8 @@ def _object(raw: bytes | None) -> dict[str, Any] | None:
 
 
 def _json_text(raw: bytes) -> str | None:
-    """The text of one JSON value in its shortest form; None if it is none."""
+    """The text of one JSON value in its shortest form; None if it is none that is kept."""
     try:
-        return json.dumps(json.loads(raw), ensure_ascii=False, separators=(",", ":"))
+        return json_text(json.loads(raw))
     except (ValueError, RecursionError):
         return None

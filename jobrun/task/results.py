@@ -1,9 +1,14 @@
-"""The result of a run: a JSON value of at most 1 MiB, returned, kept, or left in a file by a child."""
+"""The result of a run: a JSON value of at most 1 MiB, returned, kept, or left in a file by a child.
+
+Whoever reads it later may be another interpreter, with other limits, so what is
+kept stays far below all of them: 100 levels, and 600 digits of a whole number.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
 
@@ -14,6 +19,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 LARGEST = 1 << 20
+# The same as in domain/report. An interpreter reads some 1,000 levels, and can be told to read 640 digits.
+DEEPEST, MOST_DIGITS = 100, 600
+# An escape of ASCII, of six bytes, is two bytes or more in UTF-8.
+_LARGEST_ESCAPED = 3 * LARGEST
+_LONG_NUMBER = re.compile(rf"(?<![0-9])[0-9]{{{MOST_DIGITS + 1}}}")
+_NO_BRACKETS = re.compile(r"[^][{}]+")
 _encode = json.JSONEncoder(allow_nan=False).encode
 
 
@@ -32,8 +43,9 @@ def result(value: Any) -> None:
     """Set the run's result without returning it; the last one counts.
 
     Works in a process that the job started, too. It stands even if the call
-    fails afterwards. Raises jobrun.BadResult if the value is not JSON or
-    larger than 1 MiB. Outside jobrun it does nothing else.
+    fails afterwards. Raises jobrun.BadResult if the value is not JSON,
+    larger than 1 MiB, nested deeper than 100 levels, or has a whole number of
+    more than 600 digits. Outside jobrun it does nothing else.
     """
     text = to_json(value)
     if _KEPT.owner == os.getpid():
@@ -52,15 +64,44 @@ def to_json(value: Any) -> str:
     except SoftTimeout:  # came by a signal
         raise
     except RecursionError:
-        raise BadResult("the result is nested too deeply to be written as JSON") from None
+        raise BadResult(f"the result is nested too deeply, more than {DEEPEST} levels") from None
     except Exception as error:
-        words = (
-            f"{type(error).__name__}: {error}" if not isinstance(error, (TypeError, ValueError)) else error
-        )
+        from jobrun.task.report import message_of
+
+        words = message_of(error)
+        if not isinstance(error, (TypeError, ValueError)):
+            words = f"{type(error).__name__}: {words}"
         raise BadResult(f"the result is not JSON and is not kept ({words})") from None
-    if len(text) > LARGEST:
-        raise BadResult(f"the result has {len(text):,} bytes as JSON, more than 1 MiB; write it into a file")
+    why = why_unreadable(text)
+    if why:
+        raise BadResult(f"the result {why}")
+    size = len(text) if len(text) <= LARGEST else _size(text)
+    if size > LARGEST:
+        raise BadResult(f"the result has {size:,} bytes as JSON, more than 1 MiB; write it into a file")
     return text
+
+
+def why_unreadable(text: str) -> str:
+    """What keeps some readers of JSON from reading this text of JSON, said of it; empty if nothing does."""
+    if len(text) <= 2 * DEEPEST:
+        return ""
+    bare = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
+    if _LONG_NUMBER.search(bare):
+        return f"has a whole number of more than {MOST_DIGITS} digits"
+    if bare.count("[") + bare.count("{") <= DEEPEST:
+        return ""
+    brackets = _NO_BRACKETS.sub("", bare).replace("{", "[").replace("}", "]")
+    for _ in range(DEEPEST):
+        brackets = brackets.replace("[]", "")
+    return f"is nested too deeply, more than {DEEPEST} levels" if brackets else ""
+
+
+def _size(text: str) -> int:
+    """How large JSON text of ASCII is as it will be kept: without blanks, in UTF-8."""
+    if len(text) > 2 * _LARGEST_ESCAPED:
+        return len(text)
+    short = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
+    return len(short.encode("utf-8", "backslashreplace"))
 
 
 def begin_result(owner: int) -> None:
@@ -94,9 +135,9 @@ def left_result() -> str | None:
         about = os.fstat(fd)
         if not stat.S_ISREG(about.st_mode) or not about.st_size:
             return None
-        if about.st_size > 2 * LARGEST:
+        if about.st_size > _LARGEST_ESCAPED:
             raise BadResult(f"the file has {about.st_size:,} bytes, more than 1 MiB")
-        return to_json(json.loads(_read(fd).decode("utf-8")))
+        return to_json(json.loads(_read(fd)))
     except (BadResult, OSError, ValueError, RecursionError) as error:
         sys.stderr.write(f"jobrun: the result in {path} is not kept ({error})\n")
         return None

@@ -276,15 +276,18 @@ def _ended_text(
     report: str,
     rest: dict[str, Any],
 ) -> str:
-    """The message of a call's end. What is nothing, as most of the rest mostly is, is left out."""
+    """The message of a call's end. What is nothing, as most of the rest mostly is, is left out.
+
+    The report is the last in it: if it cannot be read, all that is before it can.
+    """
     user, system = round((times[0] + times[2]) * 1e6), round((times[1] + times[3]) * 1e6)
     text = f'"op":"ended","fence":"{fence}","exit":{code},"at":{at},"user":{user},"system":{system}'
     if rss != "null":
         text += f',"rss":{rss}'
-    if report != "{}":
-        text += f',"report":{report}'
     if any(rest.values()):
         text += "".join(f',"{name}":{json.dumps(value)}' for name, value in rest.items() if value)
+    if report != "{}":
+        text += f',"report":{report}'
     return f"{{{text}}}"
 
 
