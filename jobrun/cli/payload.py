@@ -4,6 +4,7 @@ What cannot reach the job unchanged is refused here, with the place where it sta
 """
 
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jobrun.domain.errors import UsageError
+from jobrun.domain.report import DEEPEST, why_unreadable
 from jobrun.domain.sizes import format_size
 
 # The same as for data in a job file.
@@ -76,16 +78,20 @@ def checkpoint_path(word: str) -> str:
 
 def _value(raw: bytes, place: str) -> Any:
     try:
-        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
-        size = len(_text(value).encode())
+        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
+        text = _text(value)
+        size = len(text.encode())
     except UnicodeDecodeError:
         raise UsageError(f"{place} is not UTF-8.", "JSON is written in UTF-8.") from None
     except UnicodeEncodeError:
         raise UsageError(f"{place} has half of a surrogate pair, which is no character.") from None
     except RecursionError:
-        raise UsageError(f"{place} is nested too deeply.") from None
+        raise UsageError(f"{place} is nested too deeply, more than {DEEPEST} levels.") from None
     except ValueError as error:
         raise UsageError(f"{place} is not JSON ({error}).", _hint(raw)) from None
+    why = why_unreadable(text)
+    if why:
+        raise UsageError(f"{place} {why}.")
     if size > LARGEST:
         hint = "Keep it in a file, and let the data name the file."
         raise UsageError(f"{place} is larger than {format_size(LARGEST)}.", hint)
@@ -107,6 +113,13 @@ def _hint(raw: bytes) -> str:
 
 def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no number of JSON")
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    if not math.isfinite(number):
+        raise ValueError(f"{word} is larger than a number can be")
+    return number
 
 
 def _text(value: Any) -> str:

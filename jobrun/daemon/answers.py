@@ -19,7 +19,7 @@ from jobrun.domain.definition import decode
 from jobrun.domain.errors import Conflict, NotFound, UsageError
 from jobrun.domain.instants import Instant, is_tellable, to_iso
 from jobrun.domain.job import Job, OnStop
-from jobrun.domain.report import canonical
+from jobrun.domain.report import DEEPEST, MOST_DIGITS, canonical
 from jobrun.domain.run import Done, Outcome, Run, Trigger
 from jobrun.proc.checkpoints import LATEST
 from jobrun.store.reader import History
@@ -317,7 +317,16 @@ def _text(args: Mapping[str, Any], name: str) -> str:
 
 def _data(value: object) -> str | None:
     """A run's data as it is stored: JSON with its keys in order."""
-    return None if value is None else canonical(value)
+    if value is None:
+        return None
+    text = canonical(value)
+    if text is None:
+        raise UsageError(
+            "The data is not JSON that every reader can read.",
+            f"It has at most {DEEPEST} levels, its numbers are finite, and whole ones have "
+            f"at most {MOST_DIGITS} digits.",
+        )
+    return text
 
 
 def _bulk(value: object) -> tuple[str | None, ...] | None:
