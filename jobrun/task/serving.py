@@ -56,7 +56,8 @@ class Worker:
         self._is_importing = False
         self._on_stop: str | None = None
         self._is_reaper = leftovers.become_reaper()
-        faulthandler.enable()
+        # By its number: the job may close or replace the object.
+        faulthandler.enable(2)
         STOPPING.install(self._channel.close_reading)
         self._surroundings = Surroundings()
         self._status = StatusFile("{}")
@@ -124,6 +125,7 @@ class Worker:
         """What importing code has done to this process belongs to it."""
         self._watch.note()
         self._surroundings.note()
+        self._streams.note()
         self._before.note()
 
     def _flush(self) -> None:
@@ -221,10 +223,11 @@ class Worker:
             before=self._before,
             lift_limits=self._surroundings.lift_limits,
         )
-        self._streams.flush()
+        self._surroundings.stop_tracing()
+        streams = self._streams.flush()
         at = time.time_ns() // 1000
         times, rss = self._usage.end()
-        retire = self._surroundings.put_back()
+        retire = self._surroundings.put_back() or streams
         if self._is_importing and should_stop():
             # An import was torn in two: nobody knows what of it is half done.
             retire = retire or "import"

@@ -8,11 +8,12 @@ renamed for the next call: most calls are silent.
 from __future__ import annotations
 
 import os
-import sys
+
+from jobrun.task.textstreams import StandardObjects, point_at_null
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TextIO
+    from typing import Any
 
 _LOG = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -23,7 +24,7 @@ class _OutFile:
     def __init__(self) -> None:
         self.path: str | None = None
         self.fd = -1
-        self._inode = 0
+        self.inode = 0
 
     def open(self, path: str) -> int:
         """The descriptor of the call's file. Raises OSError."""
@@ -35,7 +36,7 @@ class _OutFile:
             except OSError:
                 self.discard()
         self.fd = os.open(path, _LOG, 0o600)
-        self._inode = os.fstat(self.fd).st_ino
+        self.inode = os.fstat(self.fd).st_ino
         self.path = path
         return self.fd
 
@@ -43,7 +44,7 @@ class _OutFile:
         """How much was written to it; asked by name if the job has closed or replaced the descriptor."""
         try:
             about = os.fstat(self.fd)
-            if about.st_ino == self._inode:
+            if about.st_ino == self.inode:
                 return about.st_size
         except OSError:
             pass
@@ -71,7 +72,7 @@ class _OutFile:
 
 
 class Streams:
-    """Descriptors 0, 1 and 2 of the worker, and Python's objects on them."""
+    """Descriptors 0, 1 and 2 of the worker, with Python's objects on them."""
 
     def __init__(self) -> None:
         self._out, self._err = _OutFile(), _OutFile()
@@ -81,10 +82,8 @@ class Streams:
         os.dup2(null, 0)
         os.close(null)
         self._null = os.fstat(0).st_rdev
-        self._objects = [_line_buffered(sys.stdout, 1), _line_buffered(sys.stderr, 2)]
-        self._input = sys.stdin
+        self._objects = StandardObjects()
         self._flush_c = _c_flush()
-        self._set_objects()
 
     def begin(self, out: str, err: str | None) -> None:
         """Point standard output and error at these files. Raises OSError; then they are where they were."""
@@ -98,17 +97,35 @@ class Streams:
         os.dup2(second, 2)
         self._is_split = err is not None
 
-    def flush(self) -> None:
-        """Write what Python and C still hold of the call's output."""
-        for number, stream in ((1, sys.stdout), (2, sys.stderr)):
-            ours = self._objects[number - 1]
-            if stream is not ours:
-                _flush(stream)
-            if not _flush(ours):
-                self._objects[number - 1] = _emptied(ours, number)
+    def note(self) -> None:
+        """What importing code made of Python's objects stays."""
+        self._objects.note()
+
+    def flush(self) -> str | None:
+        """Write what Python and C still hold of the call's output, and put Python's objects back.
+
+        Returns what the next call could not rely on: a word, the reason to retire.
+        """
+        is_in_place = self._is_in_place()
+        self._objects.flush()
         if self._flush_c is not None:
             self._flush_c(None)
-        self._set_objects()
+        if not self._objects.put_back():
+            return "streams"
+        return None if is_in_place else "descriptors"
+
+    def _is_in_place(self) -> bool:
+        """Whether the descriptors are what the call was given. One that was closed, and is something else
+        now, may be closed again by whoever opened that."""
+        second = self._err if self._is_split else self._out
+        try:
+            return (
+                os.fstat(1).st_ino == self._out.inode
+                and os.fstat(2).st_ino == second.inode
+                and os.fstat(0).st_rdev == self._null
+            )
+        except OSError:
+            return False
 
     def end(self, *, may_keep: bool, is_followed: bool) -> tuple[int, int]:
         """Point them back at the worker's own log. Returns the sizes of both files.
@@ -118,9 +135,7 @@ class Streams:
         """
         sizes = self._out.size(), self._err.size() if self._is_split else 0
         self._is_away = is_followed and may_keep and not any(sizes)
-        if self._is_away:
-            self._restore_input()
-        else:
+        if not self._is_away:
             self.restore()
         if sizes[0] or not may_keep:
             self._out.close()
@@ -138,7 +153,7 @@ class Streams:
                 os.dup2(fd, number)
             except OSError:
                 is_intact = False
-                _point_at_null(number, os.O_WRONLY)
+                point_at_null(number, os.O_WRONLY)
         self._restore_input()
         return is_intact
 
@@ -151,54 +166,14 @@ class Streams:
     def _restore_input(self) -> None:
         try:
             if os.fstat(0).st_rdev != self._null:
-                _point_at_null(0, os.O_RDONLY)
+                point_at_null(0, os.O_RDONLY)
         except OSError:
-            _point_at_null(0, os.O_RDONLY)
+            point_at_null(0, os.O_RDONLY)
 
     def discard(self) -> None:
         """Remove the empty files that wait for a next call."""
         self._out.discard()
         self._err.discard()
-
-    def _set_objects(self) -> None:
-        sys.stdout, sys.stderr = self._objects
-        sys.stdin = self._input
-
-
-def _line_buffered(stream: TextIO | None, number: int) -> Any:
-    if stream is None:
-        return _opened(number)
-    stream.reconfigure(line_buffering=True)  # type: ignore[attr-defined]
-    return stream
-
-
-def _opened(number: int) -> TextIO:
-    """A new text stream on a standard descriptor."""
-    errors = "strict" if number == 1 else "backslashreplace"
-    return open(number, "w", buffering=1, errors=errors, closefd=False)
-
-
-def _flush(stream: Any) -> bool:
-    try:
-        stream.flush()
-    except Exception:  # closed, replaced by anything, or a full disk
-        return False
-    return True
-
-
-def _emptied(stream: Any, number: int) -> Any:
-    """A stream that holds nothing: what could not be written must not end up in the next call's file."""
-    _point_at_null(number, os.O_WRONLY)
-    return stream if _flush(stream) else _opened(number)
-
-
-def _point_at_null(number: int, flags: int) -> None:
-    fd = os.open(os.devnull, flags | os.O_CLOEXEC)
-    if fd != number:
-        os.dup2(fd, number)
-        os.close(fd)
-    else:
-        os.set_inheritable(fd, True)
 
 
 def _c_flush() -> Any:

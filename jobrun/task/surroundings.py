@@ -13,6 +13,7 @@ import gc
 import os
 import resource
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,8 +61,11 @@ class Surroundings:
         self._thread_hook = _thread_hook()
         self._recursion = sys.getrecursionlimit()
         self._trace, self._profile = sys.gettrace(), sys.getprofile()
+        self._thread_tracing = _thread_tracing()
         self._is_collecting = gc.isenabled()
         self._variables = dict(_variables())
+        # Each tzset makes a new one.
+        self._zone = time.tzname
 
     def enter(self, env: dict[bytes, bytes], argv: list[str]) -> None:
         """Give the call its variables and arguments. One of the last call that this one has not goes."""
@@ -99,6 +103,16 @@ class Surroundings:
         for number in numbers:
             self._handlers[_SIGNALS.index(number)] = _signal.getsignal(number)
 
+    def stop_tracing(self) -> None:
+        """Before all else, as what is traced is not what it is otherwise, and is slow."""
+        if sys.gettrace() is not self._trace:
+            sys.settrace(self._trace)
+        if sys.getprofile() is not self._profile:
+            sys.setprofile(self._profile)
+        if _thread_tracing() != self._thread_tracing:
+            threading = sys.modules["threading"]
+            threading._trace_hook, threading._profile_hook = self._thread_tracing  # type: ignore[attr-defined]
+
     def put_back(self) -> str | None:
         """Undo what the call has changed. Returns what could not be undone: a word, the reason to retire."""
         stuck = [self.lift_limits(), self._put_back_place()]
@@ -106,6 +120,8 @@ class Surroundings:
         self._put_back_interpreter()
         if self._environ is not os.environ or _variables() != self._variables:
             self._put_back_variables()
+        if time.tzname is not self._zone:
+            self._set_zone()
         if _locale.setlocale(_locale.LC_ALL, None) != self._locale:
             _locale.setlocale(_locale.LC_ALL, self._locale)
         if os.getpriority(os.PRIO_PROCESS, 0) != self._priority:
@@ -158,10 +174,6 @@ class Surroundings:
             sys.modules["threading"].excepthook = self._thread_hook  # type: ignore[attr-defined]
         if sys.getrecursionlimit() != self._recursion:
             sys.setrecursionlimit(self._recursion)
-        if sys.gettrace() is not self._trace:
-            sys.settrace(self._trace)
-        if sys.getprofile() is not self._profile:
-            sys.setprofile(self._profile)
         if gc.isenabled() is not self._is_collecting:
             (gc.enable if self._is_collecting else gc.disable)()
 
@@ -173,6 +185,13 @@ class Surroundings:
         for name, value in self._variables.items():
             if variables.get(name) != value:
                 os.environb[name] = value
+        if variables.get(b"TZ") != self._variables.get(b"TZ"):
+            # C looks at it in mktime and others, without a tzset of the job's.
+            self._set_zone()
+
+    def _set_zone(self) -> None:
+        time.tzset()
+        self._zone = time.tzname
 
 
 def _variables() -> dict[bytes, bytes]:
@@ -201,6 +220,12 @@ def _account() -> tuple[int, int]:
 def _thread_hook() -> Any:
     # The default one is there before `threading` is loaded.
     return getattr(sys.modules.get("threading"), "excepthook", _thread._excepthook)
+
+
+def _thread_tracing() -> tuple[Any, Any]:
+    """What `threading.settrace` and `threading.setprofile` have set for threads to come."""
+    threading: Any = sys.modules.get("threading")
+    return (None, None) if threading is None else (threading._trace_hook, threading._profile_hook)
 
 
 def _set_soft(kind: int, wanted: int) -> None:

@@ -1,11 +1,13 @@
 """What a call changes around it is put back; what its module's import changed stays."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.task.support import USUAL, WorkerRig
 
 TASKS = r'''
-import asyncio, gc, locale, os, resource, signal, sys, threading, time
+import asyncio, datetime, gc, io, locale, logging, os, resource, signal, sys, threading, time
 
 os.environ["SET_BY_IMPORT"] = "yes"
 sys.path.append("/set/by/import")
@@ -22,7 +24,11 @@ def look():
         "locale": locale.setlocale(locale.LC_ALL),
         "timers": [signal.getitimer(timer) for timer in range(3)],
         "argv": sys.argv, "path": sys.path,
-        "streams": [type(s).__name__ + str(s.fileno()) for s in (sys.stdin, sys.stdout, sys.stderr)],
+        "streams": [type(s).__name__ + str(s.fileno()) + s.name + s.mode + s.encoding + s.errors
+                    + str(s.line_buffering) + str(s.write_through) + ",".join(vars(s))
+                    for s in (sys.stdin, sys.stdout, sys.stderr)],
+        "originals": [sys.__stdin__ is sys.stdin, sys.__stdout__ is sys.stdout, sys.__stderr__ is sys.stderr],
+        "read": sys.stdin.read(),
         "limits": [resource.getrlimit(n) for n in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE,
                    resource.RLIMIT_AS, resource.RLIMIT_FSIZE, resource.RLIMIT_CPU)],
         "hooks": [sys.excepthook is sys.__excepthook__, sys.unraisablehook is sys.__unraisablehook__,
@@ -30,10 +36,13 @@ def look():
         "thread hook": str(threading.excepthook),
         "recursion": sys.getrecursionlimit(), "gc": gc.isenabled(),
         "trace": [str(sys.gettrace()), str(sys.getprofile())],
+        "threads": [str(threading._trace_hook), str(threading._profile_hook)],
+        "time": [time.tzname, str(datetime.datetime.fromtimestamp(0))],
         "stdin": os.read(0, 10).decode(),
     }
 PER_RUN = {"JOBRUN_RUN_ID", "JOBRUN_RESULT", "JOBRUN_NOTES"}
 
+def say(text): print(text); print("again", text, file=sys.stderr)
 def cwd(): os.chdir("/")
 def gone_cwd():
     os.mkdir("sub"); os.chdir("sub"); os.rmdir("../sub")
@@ -63,9 +72,24 @@ def streams():
 def closed_streams():
     sys.stdout.close(); sys.stderr.close()
 def detached(): sys.stdout.detach()
+def wrapped():
+    sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8"); print("wrapped")
+def wrapped_both():
+    sys.stdout = io.TextIOWrapper(sys.stdout.detach()); sys.stderr = io.TextIOWrapper(sys.stderr.buffer)
+def closed_input(): sys.stdin.close()
+def detached_input(): sys.stdin.detach()
+def reconfigured():
+    sys.stdout.reconfigure(encoding="latin-1", line_buffering=False)
+    sys.stderr.reconfigure(encoding="latin-1", errors="strict"); sys.stdin.reconfigure(encoding="latin-1")
+def raw_closed(): sys.stdout.buffer.raw.close()
+def originals(): sys.__stdout__ = sys.__stderr__ = sys.__stdin__ = None
+def originals_closed(): sys.__stdout__.close(); sys.__stderr__.detach(); sys.__stdin__.close()
+def patched(): sys.stdout.write = lambda text: None
 def other_descriptors():
+    saved = [os.dup(n) for n in (0, 1, 2)]
     fd = os.open("elsewhere.txt", os.O_RDWR | os.O_CREAT)
     for n in (0, 1, 2): os.dup2(fd, n)
+    for n in (0, 1, 2): os.dup2(saved[n], n)
 def limits():
     resource.setrlimit(resource.RLIMIT_NOFILE, (50, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
@@ -73,7 +97,23 @@ def hooks():
     sys.excepthook = sys.unraisablehook = sys.displayhook = threading.excepthook = print
 def interpreter():
     sys.setrecursionlimit(5000); gc.disable(); sys.settrace(lambda *a: None); sys.setprofile(lambda *a: None)
+def thread_tracing(): threading.settrace(lambda *a: None); threading.setprofile(lambda *a: None)
+def zone(): os.environ["TZ"] = "JST-9"; time.tzset()
+def zone_alone(): zone(); del os.environ["TZ"]
+def zone_in_c(): os.environ["TZ"] = "JST-9"; time.mktime((2026, 1, 1, 0, 0, 0, 0, 0, 0))
 def loop(): asyncio.set_event_loop(asyncio.new_event_loop())
+def descriptor(): os.close(1)
+def other_output():
+    global other
+    os.close(1); other = open("elsewhere.txt", "w")
+def other_input():
+    global other
+    os.close(0); other = open("elsewhere.txt", "w+")
+def kept_wrapper():
+    global kept
+    kept = io.TextIOWrapper(sys.stdout.buffer)
+def closed_under_a_handler():
+    logging.getLogger("x").addHandler(logging.StreamHandler()); sys.stderr.close()
 def hard_limit(): resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))
 def nice(): os.nice(1)
 def remove_cwd():
@@ -83,6 +123,8 @@ def remove_cwd():
 CHANGES = [
     "cwd gone_cwd umask handlers block env env_replaced env_cleared set_locale timers argv argv_replaced",
     "path path_replaced streams closed_streams detached other_descriptors limits hooks interpreter loop",
+    "wrapped wrapped_both closed_input detached_input reconfigured raw_closed originals originals_closed",
+    "patched thread_tracing zone zone_alone zone_in_c",
 ]
 
 
@@ -100,6 +142,8 @@ def test_what_a_call_changes_is_put_back(calls: WorkerRig, change: str):
     assert before["stdin"] == ""
     done = calls.call(f"tasks:{change}")
     assert (done.code, done.ended["retire"]) == (0, None), done.out
+    for number in range(2):
+        assert calls.call("tasks:say", f"é{number}").out == f"é{number}\nagain é{number}\n"
     after = calls.call("tasks:look")
     assert after.ended["exit"] == 0, after.out
     assert {**after.result, "argv": []} == {**before, "argv": []}
@@ -107,7 +151,17 @@ def test_what_a_call_changes_is_put_back(calls: WorkerRig, change: str):
 
 
 @pytest.mark.parametrize(
-    ("change", "word"), [("hard_limit", "limits"), ("remove_cwd", "cwd"), ("nice", "priority")]
+    ("change", "word"),
+    [
+        ("hard_limit", "limits"),
+        ("remove_cwd", "cwd"),
+        ("nice", "priority"),
+        ("descriptor", "descriptors"),
+        ("other_output", "descriptors"),
+        ("other_input", "descriptors"),
+        ("kept_wrapper", "streams"),
+        ("closed_under_a_handler", "streams"),
+    ],
 )
 def test_what_cannot_be_put_back_makes_the_worker_retire(calls: WorkerRig, change: str, word: str):
     calls.call("tasks:look")
@@ -145,3 +199,23 @@ def test_a_child_gets_the_runs_variables(calls: WorkerRig):
         "def env(): return subprocess.check_output(['/bin/sh', '-c', 'echo $JOBRUN_RUN_ID']).decode()\n",
     )
     assert [calls.call("child:env").result for _ in range(3)] == ["1\n", "2\n", "3\n"]
+
+
+def test_what_an_import_made_of_the_streams_stays_and_is_put_back_to(calls: WorkerRig):
+    calls.write(
+        "wraps.py",
+        "import io, sys\n"
+        "sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='latin-1')\n"
+        "def say(text): print(text)\n"
+        "def close(): sys.stdout.close()\n",
+    )
+    for _ in range(2):
+        done = calls.call("wraps:say", "é")
+        assert Path(done.request["out"]).read_bytes() == b"\xe9\n"
+        assert (calls.call("wraps:close").code, done.ended["retire"]) == (0, None)
+
+
+def test_what_a_call_wraps_around_its_output_is_written_to_it(calls: WorkerRig):
+    for _ in range(3):
+        done = calls.call("tasks:wrapped")
+        assert (done.out, done.ended["retire"]) == ("wrapped\n", None)
