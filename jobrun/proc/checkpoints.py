@@ -51,6 +51,8 @@ def checkpoint_environment(
         "JOBRUN_CHECKPOINT_KEEP": str(wish.keep),
         "JOBRUN_CHECKPOINT_INTERVAL": str(wish.interval),
     }
+    if not wish.resume:
+        found["JOBRUN_CHECKPOINT_RESUME"] = "0"
     resume = _resume_from(run, wish, root, own)
     return {**found, "JOBRUN_RESUME_FROM": resume} if resume else found
 

@@ -93,16 +93,22 @@ def latest() -> Path | None:
 
     The newest one this very run has saved (in an earlier attempt); else the
     one it was asked to resume from ($JOBRUN_RESUME_FROM); else the newest of
-    the job's.
+    the job's. In a job with `resume = false` ($JOBRUN_CHECKPOINT_RESUME is 0)
+    each attempt begins anew: only what it has saved itself counts, and what it
+    was asked to resume from.
     """
     home = directory()
     found = [] if home is None else _existing(home)
     asked = os.environ.get("JOBRUN_RESUME_FROM")
-    if asked:
-        run = _number("JOBRUN_RUN_ID")
-        own = [path for entry, path in found if run is not None and entry["run"] == run]
-        return own[-1] if own else Path(asked)
-    return found[-1][1] if found else None
+    is_anew = os.environ.get("JOBRUN_CHECKPOINT_RESUME") == "0"
+    if asked or is_anew:
+        run, attempt = _number("JOBRUN_RUN_ID"), _number("JOBRUN_ATTEMPT")
+        found = [(entry, path) for entry, path in found if run is not None and entry["run"] == run]
+        if is_anew:
+            found = [(entry, path) for entry, path in found if entry["attempt"] == attempt]
+    if found:
+        return found[-1][1]
+    return Path(asked) if asked else None
 
 
 def all() -> list[dict[str, Any]]:

@@ -273,6 +273,26 @@ def test_a_retry_goes_on_from_the_newest_checkpoint(jobs):
     assert workers.result(again.id) == "9"
 
 
+@pytest.mark.parametrize("isolation", ["warm", "fresh"])
+def test_without_resume_a_retry_begins_anew(jobs, isolation):
+    workers = jobs(
+        f'[jobs.j]\npython = "anew:train"\nisolation = "{isolation}"\nattempts = 2\ndelay = "10ms"\n'
+        "checkpoint = { resume = false }\n"
+    )
+    (workers.code / "anew.py").write_text(
+        "from jobrun.task import Retry, checkpoint, context\n"
+        "def train():\n"
+        "    start = checkpoint.latest()\n"
+        "    with open('state', 'w') as file: file.write('x')\n"
+        "    checkpoint.save('state', context().attempt)\n"
+        "    if context().attempt == 1: raise Retry()\n"
+        "    return [start and start.name, checkpoint.latest().name]\n"
+    )
+    run = workers.run("j")
+    assert (run.status.outcome, run.attempt) == (Outcome.SUCCEEDED, 2)
+    assert json.loads(workers.result(run.id)) == [None, "state_step_2"]
+
+
 def test_a_shell_job_speaks_by_files(daemon):
     workers = worker_daemon(
         daemon,

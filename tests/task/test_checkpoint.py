@@ -176,6 +176,22 @@ def test_processes_that_save_at_the_same_time(home: Path, tmp_path: Path):
     assert sorted(entry["step"] for entry in index(home)) == list(range(8))
 
 
+def test_without_resume_each_attempt_begins_anew(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("JOBRUN_CHECKPOINT_RESUME", "0")
+    source = made(tmp_path / "model.pt")
+    for run, attempt in (("4", "3"), ("5", "2")):
+        monkeypatch.setenv("JOBRUN_RUN_ID", run)
+        monkeypatch.setenv("JOBRUN_ATTEMPT", attempt)
+        checkpoint.save(source, int(run))
+    monkeypatch.setenv("JOBRUN_ATTEMPT", "3")
+    assert checkpoint.latest() is None
+    assert [entry["step"] for entry in checkpoint.all()] == [4, 5]
+    monkeypatch.setenv("JOBRUN_RESUME_FROM", "/asked")
+    assert checkpoint.latest() == Path("/asked")
+    own = checkpoint.save(source, 6)
+    assert checkpoint.latest() == own
+
+
 def test_in_a_worker(rig: WorkerRig):
     rig.write(
         "tasks.py",

@@ -32,6 +32,10 @@ _VARIABLES = (
         "JOBRUN_CHECKPOINT_DIR, JOBRUN_CHECKPOINT_KEEP, JOBRUN_CHECKPOINT_INTERVAL",
         "Of a job with checkpoints: their directory, how many are kept, and every how many steps one is due.",
     ),
+    (
+        "JOBRUN_CHECKPOINT_RESUME",
+        "0 if each attempt begins anew (checkpoint.resume = false); else not set.",
+    ),
     ("JOBRUN_RESUME_FROM", "The checkpoint to go on from; not set if there is none."),
     ("JOBRUN_STORE_ID", "The store that the run is recorded in."),
     ("JOBRUN_CONFIG, JOBRUN_STATE_DIR", "The daemon's places, so that jobrun in a job asks this daemon."),

@@ -50,7 +50,8 @@ def command(
     the job's checkpoint.keep says.
 
     `latest` prints the path to go on from, which also takes in what the run was asked to resume from, or
-    prints nothing and exits with 1. `list` shows what is kept. Both answer for any RUN, outside a job too.
+    prints nothing and exits with 1; in a job with checkpoint.resume = false only what this attempt has
+    saved counts. `list` shows what is kept. Both answer for any RUN, outside a job too.
     """
     reach = reach_of(context)
     if action is Action.SAVE:

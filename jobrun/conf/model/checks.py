@@ -40,6 +40,7 @@ _SET_BY_US = frozenset(
         "JOBRUN_CHECKPOINT_DIR",
         "JOBRUN_CHECKPOINT_KEEP",
         "JOBRUN_CHECKPOINT_INTERVAL",
+        "JOBRUN_CHECKPOINT_RESUME",
         "JOBRUN_RESUME_FROM",
     )
 )

@@ -65,7 +65,9 @@ class CheckpointTable(Table):
         "A checkpoint is due every so many steps, for a job that asks (checkpoint.due).", 100
     )
     resume: v.Flag | None = option(
-        "Whether a further attempt is given the newest checkpoint of the attempts before it.", False
+        "Whether a further attempt is given the newest checkpoint of the attempts before it. If not, each "
+        "begins anew: what earlier attempts and runs have kept is not found as the latest, though kept.",
+        False,
     )
 
 
