@@ -55,7 +55,7 @@ class Answer(NamedTuple):
 
 
 def wanted_imports(plan: Plan) -> tuple[list[Wanted], list[Broken]]:
-    """What the jobs and the hooks of their pools need, and the jobs that could not even be started."""
+    """What jobs and the functions of their pools need, and the jobs that could not even be started."""
     wanted: list[Wanted] = []
     broken: list[Broken] = []
     for name, job in plan.jobs.items():
@@ -68,8 +68,12 @@ def wanted_imports(plan: Plan) -> tuple[list[Wanted], list[Broken]]:
         wanted.append(Wanted(kind, job.body.target, ("jobs", name, "python")))
         if is_warm(job):
             pool = plan.pool(job.body.pool)
-            hooks = (("on_worker_start", pool.on_start), ("on_worker_stop", pool.on_stop))
-            wanted += [Wanted(kind, hook, ("pools", pool.name, key)) for key, hook in hooks if hook]
+            functions = (
+                ("on_worker_start", pool.on_start),
+                ("on_worker_stop", pool.on_stop),
+                ("autoscaler", pool.autoscaler),
+            )
+            wanted += [Wanted(kind, name, ("pools", pool.name, key)) for key, name in functions if name]
     return wanted, broken
 
 

@@ -32,6 +32,7 @@ JOB_FILE = """
 [pools.default]
 on_worker_start = "hooks:begin"
 on_worker_stop = "hooks:end"
+autoscaler = "hooks:many"
 
 [defaults]
 cwd = "code"
@@ -86,6 +87,7 @@ def test_each_kind_of_miss_is_said_with_its_place(check: Callable[..., object], 
     )
     assert dict(found) == {
         "pools.default.on_worker_stop": 'module "hooks" has no "end"',
+        "pools.default.autoscaler": 'module "hooks" has no "many"',
         "jobs.j1.python": 'module "good" has no "g"',
         "jobs.j2.python": '"good:X" cannot be called',
         "jobs.j3.python": f'there is no module "nowhere" ({sys.executable}, in {code})',
@@ -120,8 +122,8 @@ def test_an_import_that_does_not_come_back_costs_no_other(check: Callable[..., o
 def test_lines_are_those_of_the_keys(check: Callable[..., object], jobrun: Callable[..., object]) -> None:
     check('[jobs.a]\ndescription = "x"\npython = "good:no"\n[jobs.b]\nextends = "t"\nargs = [1]\n')
     lines = jobrun("check", "--imports").out.splitlines()[1:]
-    assert [line.split(":")[1] for line in lines] == ["4", "13"]
-    assert lines[1].endswith(':13: jobs.a.python: module "good" has no "no"')
+    assert [line.split(":")[1] for line in lines] == ["4", "5", "14"]
+    assert lines[2].endswith(':14: jobs.a.python: module "good" has no "no"')
 
 
 def test_environment_path_and_directory_are_those_of_the_job(

@@ -40,10 +40,10 @@ def command(
     the daemon. Each problem has its file, line and place. The exit code is 4 if there is one.
 
     With --imports, a file without problems is followed by its Python jobs: the function of each, and the
-    hooks of its pool, are imported in the job's own interpreter, environment, directory and account, and
-    nothing is called. A script is not run; it is compiled, and the modules it always imports are looked for.
-    What is missing is told with the line of the job file that asks for it, and the exit code is then 1.
-    Variables that a job has from the daemon are taken from this command's environment.
+    hooks and the autoscaler of its pool, are imported in the job's own interpreter, environment, directory
+    and account, and nothing is called. A script is not run; it is compiled, and the modules it always
+    imports are looked for. What is missing is told with the line of the job file that asks for it, and the
+    exit code is then 1. Variables that a job has from the daemon are taken from this command's environment.
     """
     from jobrun.conf.read import check_documents, read_documents
 
