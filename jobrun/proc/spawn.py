@@ -38,6 +38,8 @@ __all__ = ["Child", "SpawnRefused", "adopt", "find_started", "find_workers", "re
 
 # Descriptors kept for the store, the control socket and the reading of job files.
 _SPARE_FILES = 16
+# The kernel adds a thread's pages to the process's count now and then: 64 of them, with several threads.
+_RSS_GRAIN = 1 << 20
 
 
 class Child:
@@ -111,7 +113,7 @@ class Child:
             system_time=round(usage.ru_stime * 1_000_000),
             # The kernel counts our own size at the fork as the child's maximum. Below
             # that nothing is known, and a number would be ours, not the job's.
-            max_rss=max_rss if max_rss > self._own_rss else None,
+            max_rss=max_rss if max_rss > self._own_rss + _RSS_GRAIN else None,
         )
 
     def _look(self) -> Exit | None:
@@ -157,7 +159,6 @@ def _launch(spec: AttemptSpec) -> tuple[int, Instant, int]:
         if passed:
             argv = [str(passed[0]) if word == CALL_FD else word for word in argv]
         uid, gid, groups = spec.switch if spec.switch is not None else (None, None, None)
-        own_rss = _peak_rss()
         started_at = now()
         try:
             with _niced(spec.nice), _gated(spec.cgroup, passed):
@@ -184,7 +185,8 @@ def _launch(spec: AttemptSpec) -> tuple[int, Instant, int]:
         # Popen must never wait for it: it would take the exit status, and its
         # clean-up list is polled at every later Popen.
         process.returncode = 0
-    return process.pid, started_at, own_rss
+    # After the fork: a peak never falls, so this is no less than what the child was given.
+    return process.pid, started_at, _peak_rss()
 
 
 def _keep(stack: ExitStack, fd: int) -> int:
