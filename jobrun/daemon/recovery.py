@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from jobrun.daemon.begin import begin_of, end_after
 from jobrun.daemon.calls import reported
 from jobrun.daemon.inbox import Happened
-from jobrun.daemon.leftovers import drop_leftovers
 from jobrun.daemon.supervisor import Supervisor
 from jobrun.domain.events import (
     ArmLimits,
@@ -42,8 +41,6 @@ from jobrun.proc.spawn import adopt, find_started, is_worker
 from jobrun.proc.spec import Marker
 from jobrun.proc.spool import leader_of, read_said, revoke, worker_exit
 from jobrun.proc.tree import sweep
-
-__all__ = ["Host", "drop_leftovers", "recover"]
 
 # A worker writes its first mark right after it has claimed a call, in seconds.
 _CLAIM_SETTLES = 0.5

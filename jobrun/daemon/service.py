@@ -25,11 +25,12 @@ from jobrun.daemon.faults import asked_for
 from jobrun.daemon.hold import Hold
 from jobrun.daemon.housekeeping import prune_for_ever
 from jobrun.daemon.inbox import ClockSet, Happened, Noted, PlanRead, Recheck, SlotsDue
+from jobrun.daemon.leftovers import drop_leftovers
 from jobrun.daemon.lock import Lock
 from jobrun.daemon.log import Log
 from jobrun.daemon.notify import Notifier
 from jobrun.daemon.opening import book_of, host_id, last_touch, start_facts, until_planned
-from jobrun.daemon.recovery import Host, drop_leftovers, recover
+from jobrun.daemon.recovery import Host, recover
 from jobrun.daemon.reloading import Reloader
 from jobrun.daemon.shutdown import Shutdown, Stop
 from jobrun.daemon.signals import listen
@@ -205,8 +206,7 @@ class Service:
         engine.post(Noted("daemon_started", start_facts(self.pid, this_boot, last_seen)))
         booted = this_boot if has_booted else None
         engine.post(PlanRead(self._reloader.job_file.plan, planned, booted, last_seen))
-        live = list(engine.book.runs.values())
-        drop_leftovers(self._places, self._history, live)
+        drop_leftovers(self._places, self._history, live := list(engine.book.runs.values()))
         adopted = recover(
             [(run, engine.book.job_of(run)) for run in live],
             self._supervisor,
