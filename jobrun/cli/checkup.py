@@ -44,6 +44,8 @@ class Scene:
         self.daemon: dict[str, Any] | None = None
         try:
             self.daemon = reach.ping()
+            # Where the next one would be; at too long a path it would be refused.
+            self.next_socket = reach.places.socket if self.daemon is None else None
         except JobrunError as error:
             self.trouble = error
 
