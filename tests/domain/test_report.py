@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobrun.domain import report
 from jobrun.domain.instants import LONGEST, SECOND
 from jobrun.domain.report import (
     LARGEST_RESULT,
@@ -19,6 +20,7 @@ from jobrun.domain.report import (
     read_report,
     result_text,
 )
+from jobrun.task import results
 
 RAISED = {
     "type": "socket.gaierror",
@@ -145,3 +147,26 @@ def test_our_own_exceptions_are_told_from_namesakes():
     assert Raised("jobrun.task.SoftTimeout").is_ours("SoftTimeout")
     assert Raised("app.Late", ("Late", "app.Late", "jobrun.task.SoftTimeout")).is_ours("SoftTimeout")
     assert not Raised("celery.exceptions.SoftTimeout", ("SoftTimeout",)).is_ours("SoftTimeout")
+
+
+def test_worker_and_daemon_have_the_same_bounds():
+    """They stand twice, for a worker may run in an interpreter that has no jobrun."""
+    names = ("DEEPEST", "MOST_DIGITS")
+    assert [getattr(results, name) for name in names] == [getattr(report, name) for name in names]
+    assert results.LARGEST == report.LARGEST_RESULT
+
+
+@given(
+    st.recursive(
+        st.text(alphabet='[]{}"\\9 x', max_size=9) | st.integers(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('[]{"\\', max_size=3), inner),
+    ),
+    st.integers(90, 110),
+    st.integers(590, 610),
+)
+def test_worker_and_daemon_find_the_same_unreadable(value, levels, digits):
+    text = json.dumps([value, int("9" * digits)])
+    nested = "[" * levels + json.dumps(value) + "]" * levels
+    for one in (text, nested):
+        assert results.why_unreadable(one) == report.why_unreadable(one)
+    assert bool(report.why_unreadable(text)) == (digits > report.MOST_DIGITS)
