@@ -283,11 +283,9 @@ def _is_about(event: HostEvent, kind: str, name: str | None) -> bool:
 
 
 def _last_seen(reach: Reach) -> Instant | None:
-    """When a daemon was last alive here: each touches its lock every second."""
-    try:
-        return reach.places.lock.stat().st_mtime_ns // 1000
-    except OSError:
-        return None
+    from jobrun.proc.host import last_touch
+
+    return last_touch(reach.places.lock)
 
 
 def _outages(reach: Reach, past: Past, out: Answer) -> list[Outage]:

@@ -16,11 +16,15 @@ from jobrun.proc.spool import call_began_at
 def begin_of(run: Run, status: str, leader: ProcessIdentity, now: Instant) -> Spawned | None:
     """When the run's current attempt began, as its status file has it: after the intent, and not later than
     now. None if that is not known."""
-    moment = call_began_at(status)
-    intent = run.status.since if isinstance(run.status, Starting) else 0
+    moment, intent = call_began_at(status), admitted_at(run)
     if moment is None or not intent <= (moment := not_before(intent, moment)) <= now:
         return None
     return Spawned(moment, leader)
+
+
+def admitted_at(run: Run) -> Instant:
+    """The intent to start it, before which it cannot have begun; 0 once it is known to run."""
+    return run.status.since if isinstance(run.status, Starting) else 0
 
 
 def end_after(began: Spawned | None, exit: Exit) -> Exit:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jobrun.conf.paths import Places
-from jobrun.daemon.begin import begin_of, end_after
+from jobrun.daemon.begin import admitted_at, begin_of, end_after
 from jobrun.daemon.hearing import without_report
 from jobrun.daemon.inbox import Happened
 from jobrun.daemon.limitwatch import LimitWatch
@@ -38,7 +38,7 @@ from jobrun.domain.ledger import Reported
 from jobrun.domain.records import OutputKept
 from jobrun.domain.report import Report, read_report
 from jobrun.domain.retry import signal_number
-from jobrun.domain.run import Cause, Exit, Fence, Run, Starting
+from jobrun.domain.run import Cause, Exit, Fence
 from jobrun.proc import kin
 from jobrun.proc.environment import data_of
 from jobrun.proc.files import AttemptFiles, attempt_files, read_status
@@ -102,7 +102,7 @@ class Calls:
         call.begun = loop.time()
         # A worker that says what cannot be said nothing.
         now = self._now()
-        call.begun_at = at if at is not None and _admitted_at(call.run) <= at <= now else now
+        call.begun_at = at if at is not None and admitted_at(call.run) <= at <= now else now
         self.on_begun()
         self._untold[call.fence] = call
         if not is_short:
@@ -342,10 +342,6 @@ class Calls:
 
     def _marker(self, call: Call) -> Marker:
         return Marker(call.run.id, self._store_id)
-
-
-def _admitted_at(run: Run) -> Instant:
-    return run.status.since if isinstance(run.status, Starting) else 0
 
 
 def reported(fence: Fence, report: Report | None) -> tuple[Reported, ...]:

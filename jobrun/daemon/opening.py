@@ -55,14 +55,6 @@ def host_id(store_id: str) -> str:
         return socket.gethostname() or store_id
 
 
-def last_touch(lock: Path) -> Instant | None:
-    """When a daemon last touched the lock, as each does every second."""
-    try:
-        return lock.stat().st_mtime_ns // 1000
-    except OSError:
-        return None
-
-
 def start_facts(pid: int, boot_id: str, last_seen: Instant | None) -> dict[str, object]:
     """What the history is told of a start."""
     seen = "" if last_seen is None else to_iso(last_seen)

@@ -29,7 +29,7 @@ from jobrun.daemon.leftovers import drop_leftovers
 from jobrun.daemon.lock import Lock
 from jobrun.daemon.log import Log
 from jobrun.daemon.notify import Notifier
-from jobrun.daemon.opening import book_of, host_id, last_touch, start_facts, until_planned
+from jobrun.daemon.opening import book_of, host_id, start_facts, until_planned
 from jobrun.daemon.recovery import Host, recover
 from jobrun.daemon.reloading import Reloader
 from jobrun.daemon.shutdown import Shutdown, Stop
@@ -44,7 +44,7 @@ from jobrun.domain.job import Job, OnStop
 from jobrun.domain.run import Delayed, Fence, Run
 from jobrun.domain.slots import ClockJump
 from jobrun.proc.cgroup import Delegated
-from jobrun.proc.host import is_going_down
+from jobrun.proc.host import is_going_down, last_touch
 from jobrun.proc.identity import boot_id
 from jobrun.proc.tree import become_subreaper
 from jobrun.store.reader import History

@@ -12,6 +12,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from jobrun.domain.instants import Instant
+
 _PR_GET_CHILD_SUBREAPER = 37  # prctl(2)
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _SYSTEMD_PATIENCE = 2.0
@@ -85,6 +87,14 @@ def limits_of(pid: int | None) -> dict[str, tuple[int | None, int | None]]:
         soft, hard = (None if value == resource.RLIM_INFINITY else value for value in pair)
         found[name] = (soft, hard)
     return found
+
+
+def last_touch(lock: Path) -> Instant | None:
+    """When a daemon last touched its lock, as each does every second; None if none has."""
+    try:
+        return lock.stat().st_mtime_ns // 1000
+    except OSError:
+        return None
 
 
 def holder_of_lock(path: Path, table: Path = Path("/proc/locks")) -> int | None:
